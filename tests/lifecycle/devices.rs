@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 use std::fs;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::Container;
+use crate::harness::{Container, finish, only_tare};
 
 const FORMAT: &str = "%n %F %t:%T %a %u:%g";
 
@@ -73,57 +74,69 @@ fn umask_does_not_count() {
     );
 }
 
-/// Kubernetes lists what is there by default too.
+fn rule(allow: bool, minor: u32, access: &str) -> Value {
+    json!({ "allow": allow, "type": "c", "major": 1, "minor": minor, "access": access })
+}
+
+fn rules(c: Container, rules: &[Value]) -> Container {
+    c.config(|c| c["linux"]["resources"]["devices"].as_array_mut().unwrap().extend_from_slice(rules))
+}
+
+/// Kubernetes lists what is there by default too, each with its rule.
 #[test]
 fn default_node_may_be_named_again() {
     let c = device(json!({ "path": "/dev/null", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666 }));
-    assert_eq!(c.sh("echo x >/dev/null; stat -c '%t:%T' /dev/null").says(), "1:3");
+    let c = rules(c, &[rule(true, 3, "rwm")]).sh("echo x >/dev/null; stat -c '%t:%T' /dev/null");
+    assert_eq!(c.says(), "1:3");
 }
 
-/// The device cgroup: denied unless a rule allows it. 1:11 is kmsg.
+/// The device cgroup: denied unless a rule allows it. 1:11 is kmsg, which wants CAP_SYSLOG besides.
 #[test]
 fn access_needs_a_rule() {
-    let node = json!({ "path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11, "fileMode": 0o666 });
-    let rule =
-        |access: &str| json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": access });
-    let open = |rules: &[Value]| {
-        let c = device(node.clone());
+    let open = |list: &[Value]| {
         let c =
-            c.config(|c| c["linux"]["resources"]["devices"].as_array_mut().unwrap().extend_from_slice(rules));
+            device(json!({ "path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11, "fileMode": 0o666 }));
+        let c = rules(with_capabilities(c, &["CAP_SYSLOG"]), list);
         c.sh("(: </dev/kmsg) 2>/dev/null && echo r; (: >/dev/kmsg) 2>/dev/null && echo w; true").says()
     };
     assert_eq!(open(&[]), "");
-    assert_eq!(open(&[rule("r")]), "r");
-    assert_eq!(open(&[rule("rw")]), "r\nw");
-    assert_eq!(
-        open(&[rule("rwm"), json!({ "allow": false, "type": "c", "major": 1, "minor": 11, "access": "w" })]),
-        "r"
-    );
+    assert_eq!(open(&[rule(true, 11, "r")]), "r");
+    assert_eq!(open(&[rule(true, 11, "rw")]), "r\nw");
+    assert_eq!(open(&[rule(true, 11, "rwm"), rule(false, 11, "w")]), "r");
+}
+
+fn with_capabilities(c: Container, caps: &[&str]) -> Container {
+    c.set("/process/capabilities", json!({ "bounding": caps, "effective": caps, "permitted": caps }))
 }
 
 #[test]
 fn mknod_gives_no_access() {
-    let caps = json!(["CAP_MKNOD"]);
-    let caps = json!({ "bounding": caps, "effective": caps, "permitted": caps });
-    let c = Container::new()
-        .set("/process/capabilities", caps)
-        .sh("mknod /dev/kmsg c 1 11 && (: </dev/kmsg) || echo denied");
+    let c = with_capabilities(Container::new(), &["CAP_MKNOD", "CAP_SYSLOG"]);
+    let c = c.sh("mknod /dev/kmsg c 1 11 && (: </dev/kmsg) 2>/dev/null || echo denied");
     assert_eq!(c.says(), "denied");
+    let c = with_capabilities(Container::new(), &["CAP_MKNOD", "CAP_SYSLOG"]);
+    let c = rules(c, &[rule(true, 11, "r")]).sh("mknod /dev/kmsg c 1 11 && (: </dev/kmsg) && echo opened");
+    assert_eq!(c.says(), "opened");
 }
 
-/// An image with a symlink for /dev must not have us write where it points (CVE-2026-41579).
 #[test]
-fn dev_of_the_image_is_not_touched() {
+fn dev_of_the_image_is_left_empty() {
+    let c = Container::new();
+    fs::create_dir(c.rootfs("dev")).unwrap();
+    c.run(&[]).ok();
+    assert_eq!(fs::read_dir(c.rootfs("dev")).unwrap().count(), 0);
+}
+
+/// CVE-2026-41579
+#[test]
+fn symlink_for_dev_does_not_lead_out() {
+    only_tare!("runc 1.1 makes its nodes where the symlink points");
     let c = Container::new();
     let outside = c.path("outside");
     fs::create_dir(&outside).unwrap();
     std::os::unix::fs::symlink(&outside, c.rootfs("dev")).unwrap();
     let _ = c.run(&[]);
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
-    let c = Container::new();
-    fs::create_dir(c.rootfs("dev")).unwrap();
-    c.run(&[]).ok();
-    assert_eq!(fs::read_dir(c.rootfs("dev")).unwrap().count(), 0);
 }
 
 /// A bind-mounted /dev is the caller's own: nothing is made in it.
@@ -133,11 +146,14 @@ fn bound_dev_is_left_alone() {
     let dev = c.path("dev");
     fs::create_dir(&dev).unwrap();
     fs::write(dev.join("mine"), "").unwrap();
+    let mut null = Command::new("cp");
+    null.arg("-a").arg("/dev/null").arg(&dev);
+    finish(null).ok();
     let c = c.config(|c| {
         let mounts = c["mounts"].as_array_mut().unwrap();
         mounts.retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
         mounts
             .push(json!({ "destination": "/dev", "type": "none", "source": dev, "options": ["bind", "ro"] }));
     });
-    assert_eq!(c.args(&["ls", "/dev"]).says(), "mine");
+    assert_eq!(c.args(&["ls", "/dev"]).says(), "mine\nnull");
 }
