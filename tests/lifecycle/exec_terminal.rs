@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 use std::fs;
+use std::io::Write;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -38,20 +39,18 @@ fn foreground() {
     let mut outer = Outer::new();
     let c = Container::new().up();
     let mut exec = c.on("exec", &["-t"]);
-    exec.args([
-        "sh",
-        "-c",
-        "trap 'stty size' WINCH; echo ready; read x; echo got $x; while read y; do :; done; exit 6",
-    ]);
+    // A trap before `read` would let the first WINCH interrupt it.
+    let script = "echo ready; read x; trap 'stty size' WINCH; trap 'exit 6' INT; echo got $x; while :; do sleep 0.02; done";
+    exec.args(["sh", "-c", script]);
     let exec = outer.spawn(exec);
     outer.terminal.expect("ready");
     assert!(!outer.is_cooked());
-    std::io::Write::write_all(&mut outer.terminal.master, b"text\r").unwrap();
+    outer.terminal.master.write_all(b"text\r").unwrap();
     outer.terminal.expect("got text");
     outer.resize(33, 99);
     exec.signal(Signal::SIGWINCH);
     outer.terminal.expect("33 99");
-    std::io::Write::write_all(&mut outer.terminal.master, b"\x04").unwrap();
+    outer.terminal.master.write_all(b"\x03").unwrap();
     exec.wait().code(6);
     assert!(outer.is_cooked());
 }

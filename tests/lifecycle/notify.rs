@@ -31,11 +31,13 @@ fn with_socket(c: &Container, command: &str, flags: &[&str]) -> Running {
 
 #[test]
 fn container_gets_a_socket_of_its_own() {
-    let c = Container::new().sh("echo $NOTIFY_SOCKET; [ -S $NOTIFY_SOCKET ] && echo socket");
+    let c = Container::new().sh("echo $NOTIFY_SOCKET; [ -S $NOTIFY_SOCKET ] && echo socket; sleep 1000");
     let _host = host(&c);
-    let out = with_socket(&c, "run", &["--detach"]).wait().ok();
-    c.wait_status("stopped");
-    assert_eq!(out.stdout(), "/run/notify/notify.sock\nsocket\n");
+    let run = with_socket(&c, "run", &["--detach"]);
+    wait_for("both lines", || run.stdout().ends_with("socket\n").then_some(()));
+    assert_eq!(run.stdout(), "/run/notify/notify.sock\nsocket\n");
+    tell(&c, "READY=1");
+    run.wait().ok();
 }
 
 #[test]
@@ -54,18 +56,32 @@ fn ready_and_the_main_pid_are_passed_on_and_nothing_else() {
     wait_for("the container", || (c.cmd(&["state", &c.id]).code == 0).then_some(()));
     c.wait_status("running");
     tell(&c, "STATUS=not yet");
-    tell(&c, "STATUS=done\nREADY=1\nSTOPPING=1");
+    tell(&c, "READY=1\nSTATUS=done\nSTOPPING=1");
     assert_eq!(told(&socket).trim(), "READY=1");
     assert_eq!(told(&socket).trim(), format!("MAINPID={}", c.pid()));
     run.wait().ok();
 }
 
 #[test]
-fn foreground_run_ends_with_a_process_that_was_never_ready() {
+fn ready_may_come_after_other_lines() {
+    only_tare!("runc 1.1 looks at the first line only");
+    let c = Container::new().args(&["sleep", "1000"]);
+    let socket = host(&c);
+    let run = with_socket(&c, "run", &["--detach"]);
+    wait_for("the container", || (c.cmd(&["state", &c.id]).code == 0).then_some(()));
+    tell(&c, "STATUS=done\nREADY=1");
+    assert_eq!(told(&socket).trim(), "READY=1");
+    run.wait().ok();
+}
+
+#[test]
+fn run_ends_with_a_process_that_was_never_ready() {
     only_tare!("runc 1.1 waits for ever");
-    let c = Container::new().sh("exit 3");
-    let _host = host(&c);
-    with_socket(&c, "run", &[]).wait().code(3);
+    for (flags, code) in [(&[][..], 3), (&["--detach"], 0)] {
+        let c = Container::new().sh("exit 3");
+        let _host = host(&c);
+        with_socket(&c, "run", flags).wait().code(code);
+    }
 }
 
 /// The service is not started before it is ready.
