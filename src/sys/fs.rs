@@ -21,6 +21,8 @@ pub const CWD: BorrowedFd<'static> =
 pub enum Resolve {
     /// As inside a chroot at the directory: `..` and absolute links stay below it, no magic links.
     InRoot,
+    /// The same, and a link anywhere in the path is ELOOP.
+    InRootNoLinks,
     /// Never out of the directory (an escape is EXDEV), no links at all, no other filesystem.
     Beneath,
     /// Never out of the directory, but into filesystems mounted below it; no links.
@@ -37,6 +39,7 @@ impl Resolve {
     fn bits(self) -> u64 {
         match self {
             Resolve::InRoot => RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+            Resolve::InRootNoLinks => RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
             Resolve::Beneath => {
                 RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
             }
@@ -370,4 +373,29 @@ pub fn sendfile(to: BorrowedFd<'_>, from: impl AsFd, count: usize) -> Result<usi
         check(unsafe { libc::sendfile(to.as_raw_fd(), from, std::ptr::null_mut(), count) } as _)
             .map(|n| n as usize)
     })
+}
+
+/// The next entries of a directory, `.` and `..` left out; None at its end. Allocates nothing.
+pub fn entries<'b>(dir: BorrowedFd<'_>, buffer: &'b mut [u8]) -> Result<Option<Entries<'b>>> {
+    let n = check(unsafe { libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) })?;
+    Ok((n > 0).then(|| Entries(&buffer[..n as usize])))
+}
+
+/// Names out of the records of getdents64(2): inode (8), offset (8), length (2), type (1), name.
+pub struct Entries<'b>(&'b [u8]);
+
+impl<'b> Iterator for Entries<'b> {
+    type Item = &'b CStr;
+
+    fn next(&mut self) -> Option<&'b CStr> {
+        loop {
+            let length = usize::from(u16::from_ne_bytes([*self.0.get(16)?, *self.0.get(17)?]));
+            let record = self.0.get(..length)?;
+            self.0 = &self.0[length..];
+            let name = CStr::from_bytes_until_nul(record.get(19..)?).ok()?;
+            if name != c"." && name != c".." {
+                return Some(name);
+            }
+        }
+    }
 }

@@ -113,6 +113,11 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     })
 }
 
+/// A copy of another process's descriptor (Linux 5.6); asks for the right to trace it.
+pub fn pidfd_getfd(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) })
+}
+
 /// kill(2), only for a process that cannot have been reaped: a child of ours not yet waited for, or
 /// one found in a frozen cgroup.
 pub fn kill(pid: i32, signal: i32) -> Result<()> {
@@ -321,4 +326,13 @@ pub fn set_seccomp(flags: u64, program: &[BpfInstruction]) -> Result<Option<Owne
 /// 0 none, 1 strict, 2 filter.
 pub fn seccomp_mode() -> Result<libc::c_long> {
     prctl(libc::PR_GET_SECCOMP, 0)
+}
+
+/// "6.1.0-18-amd64", as uname(2) tells it.
+pub fn kernel_release() -> String {
+    // SAFETY: all zeroes is a valid utsname, and the kernel fills it with NUL-terminated strings.
+    let mut name: libc::utsname = unsafe { std::mem::zeroed() };
+    unsafe { libc::uname(&raw mut name) };
+    let release = unsafe { CStr::from_ptr(name.release.as_ptr()) };
+    release.to_string_lossy().into_owned()
 }
