@@ -2,5 +2,7 @@
 //! tare: a low-level OCI container runtime for Linux.
 #![deny(unsafe_code)]
 
+pub mod container;
 pub mod error;
+pub mod host;
 pub mod sys;

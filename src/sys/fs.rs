@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Files by descriptor: open, read, write, make, remove, and the resolution flags of openat2(2).
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::{Errno, Result, check, check_unit, owned, retry};
@@ -210,6 +210,46 @@ fn fstatat(dir: BorrowedFd<'_>, path: &CStr, flags: i32) -> Result<Stat> {
     })
 }
 
+/// One name in a directory, and its type (`S_IFDIR`, `S_IFREG` ...).
+pub struct Entry {
+    pub name: CString,
+    pub kind: u32,
+}
+
+/// Every name in a directory but "." and "..", read before the first is given out: the caller may
+/// remove them as it goes. An O_PATH descriptor will do.
+pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<Entry>> {
+    /// Where struct linux_dirent64 has its record length, its type and its name.
+    const LENGTH: usize = 16;
+    const TYPE: usize = 18;
+    const NAME: usize = 19;
+    let dir = openat(dir, c".", O_RDONLY | O_DIRECTORY, 0)?;
+    let mut buf = [0u8; 8192];
+    let mut found = Vec::new();
+    loop {
+        let n = check(unsafe {
+            libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buf.as_mut_ptr(), buf.len())
+        })?;
+        let mut records = &buf[..n as usize];
+        if records.is_empty() {
+            return Ok(found);
+        }
+        while records.len() > NAME {
+            let length = usize::from(u16::from_ne_bytes([records[LENGTH], records[LENGTH + 1]]));
+            let name = CStr::from_bytes_until_nul(&records[NAME..length]).map_err(|_| Errno::EIO)?;
+            if name != c"." && name != c".." {
+                // DT_* are the S_IF* shifted down; DT_UNKNOWN (0) where a filesystem keeps no types.
+                let kind = match u32::from(records[TYPE]) << 12 {
+                    0 => lstatat(dir.as_fd(), name).map_or(0, |stat| stat.mode & S_IFMT),
+                    kind => kind,
+                };
+                found.push(Entry { name: name.to_owned(), kind });
+            }
+            records = &records[length..];
+        }
+    }
+}
+
 /// The `f_type` of the filesystem a descriptor is on (`PROC_SUPER_MAGIC` ...).
 pub fn filesystem_magic(fd: BorrowedFd<'_>) -> Result<u64> {
     // SAFETY: all zeroes is a valid statfs, and the kernel overwrites it.
@@ -296,6 +336,14 @@ pub fn try_lock(fd: BorrowedFd<'_>, exclusive: bool) -> Result<()> {
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind as libc::c_short;
     retry(|| check_unit(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }.into()))
+}
+
+/// Gives the lock up for every descriptor of this open file, also those that a clone has copied.
+pub fn unlock(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: all zeroes is a valid flock: the whole file, pid 0 as OFD locks demand.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_UNLCK as libc::c_short;
+    check_unit(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }.into())
 }
 
 /// Marks every descriptor from `first` on close-on-exec (close_range(2), CLOEXEC since Linux 5.11).
