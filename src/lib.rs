@@ -3,4 +3,5 @@
 #![deny(unsafe_code)]
 
 pub mod error;
+pub mod host;
 pub mod sys;
