@@ -4,4 +4,5 @@
 
 pub mod error;
 pub mod host;
+pub mod plan;
 pub mod sys;
