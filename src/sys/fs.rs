@@ -165,6 +165,32 @@ pub fn makedev(major: u32, minor: u32) -> u64 {
     libc::makedev(major, minor)
 }
 
+/// The names of the directories in a directory, by getdents64(2). For filesystems that tell the type
+/// of an entry, as kernfs does.
+pub fn subdirectories(dir: BorrowedFd<'_>) -> Result<Vec<CString>> {
+    const NAME: usize = 19;
+    let mut names = Vec::new();
+    let mut buf = [0u8; 8192];
+    loop {
+        let n = check(unsafe {
+            libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buf.as_mut_ptr(), buf.len())
+        })? as usize;
+        if n == 0 {
+            return Ok(names);
+        }
+        let mut entries = &buf[..n];
+        // struct linux_dirent64: inode and offset (8 bytes each), length (2), type (1), name.
+        while entries.len() > NAME {
+            let length = usize::from(u16::from_ne_bytes([entries[16], entries[17]]));
+            let name = CStr::from_bytes_until_nul(&entries[NAME..length]).map_err(|_| Errno::EIO)?;
+            if entries[18] == libc::DT_DIR && name != c"." && name != c".." {
+                names.push(name.to_owned());
+            }
+            entries = &entries[length..];
+        }
+    }
+}
+
 /// What fstat(2) told of a file.
 #[derive(Clone, Copy)]
 pub struct Stat {
@@ -255,6 +281,14 @@ pub fn filesystem_magic(fd: BorrowedFd<'_>) -> Result<u64> {
     // SAFETY: all zeroes is a valid statfs, and the kernel overwrites it.
     let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
     retry(|| check(unsafe { libc::fstatfs(fd.as_raw_fd(), &raw mut stat) }.into()))?;
+    Ok(stat.f_type as u64)
+}
+
+/// The same of a path of the host.
+pub fn magic_of(path: &CStr) -> Result<u64> {
+    // SAFETY: all zeroes is a valid statfs, and the kernel overwrites it.
+    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
+    retry(|| check(unsafe { libc::statfs(path.as_ptr(), &raw mut stat) }.into()))?;
     Ok(stat.f_type as u64)
 }
 

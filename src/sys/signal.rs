@@ -117,3 +117,13 @@ pub fn wait_readable(fd: BorrowedFd<'_>, timeout: i32) -> Result<bool> {
     let [ready] = poll([Some(fd)], [false], timeout)?;
     Ok(ready.readable || ready.hangup)
 }
+
+/// Waits until a file of the kernel says that its content has changed (POLLPRI); false when the time
+/// was over first.
+pub fn wait_changed(fd: BorrowedFd<'_>, timeout: i32) -> Result<bool> {
+    let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+    match check(unsafe { libc::poll(&raw mut polled, 1, timeout) }.into()) {
+        Err(Errno::EINTR) => Ok(false),
+        result => result.map(|n| n > 0),
+    }
+}
