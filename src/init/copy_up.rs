@@ -25,8 +25,8 @@ fn directory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: usize) -> Result<(
         return Err(Errno::ELOOP);
     }
     let mut buffer = [0; 2048];
-    while let Some(entries) = fs::entries(from, &mut buffer)? {
-        for name in entries {
+    while let Some(names) = fs::names(from, &mut buffer)? {
+        for name in names {
             entry(from, to, name, depth)?;
         }
     }

@@ -233,9 +233,9 @@ fn is_virtual(kind: &str) -> bool {
 /// its own the kernel shows the same as a new mount would; without one only this hides the rest.
 fn cgroups(draft: &mut Draft, place: &str, target: InRoot, parsed: &Parsed, cgroup: &CgroupPlan) -> Result<()> {
     let mut tree = CgroupTree { target, attr: parsed.attr, hierarchies: Vec::new(), links: Vec::new() };
-    for (controllers, path) in cgroup.paths() {
+    for (controllers, path) in &cgroup.paths() {
         let at = || "/linux/cgroupsPath".to_owned();
-        let name = match (cgroup.is_unified(), controllers) {
+        let name = match (cgroup.is_v2(), controllers.as_str()) {
             (true, _) => CString::default(),
             (false, "") => c"unified".to_owned(),
             (false, name) => c_string(name.strip_prefix("name=").unwrap_or(name), at)?,

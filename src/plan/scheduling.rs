@@ -38,10 +38,10 @@ pub(super) fn add_all(draft: &mut Draft, process: &Process, spec: &Spec) -> Resu
             draft.warn("linux.personality.flags are not supported and ignored");
         }
         let domain = match personality.domain() {
-            LinuxPersonalityDomain::PerLinux => libc::PER_LINUX,
-            LinuxPersonalityDomain::PerLinux32 => libc::PER_LINUX32,
+            LinuxPersonalityDomain::PerLinux => 0x0000,
+            LinuxPersonalityDomain::PerLinux32 => 0x0008,
         };
-        draft.add("/linux/personality", Step::Personality(domain as u64));
+        draft.add("/linux/personality", Step::Personality(domain));
     }
     Ok(())
 }

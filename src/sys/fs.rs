@@ -408,6 +408,12 @@ pub fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
     check_unit(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flags) }.into())
 }
 
+/// Reads and writes on this open file say EAGAIN rather than wait.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) }.into())? as i32;
+    check_unit(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) }.into())
+}
+
 /// dup3(2) onto a fixed number, which then stays open over exec.
 pub fn dup_to(fd: BorrowedFd<'_>, number: i32) -> Result<()> {
     check_unit(retry(|| check(unsafe { libc::dup2(fd.as_raw_fd(), number) }.into()))?)
@@ -457,16 +463,16 @@ pub fn sendfile(to: BorrowedFd<'_>, from: impl AsFd, count: usize) -> Result<usi
     })
 }
 
-/// The next entries of a directory, `.` and `..` left out; None at its end. Allocates nothing.
-pub fn entries<'b>(dir: BorrowedFd<'_>, buffer: &'b mut [u8]) -> Result<Option<Entries<'b>>> {
+/// The next names in a directory, `.` and `..` left out; None at its end. Allocates nothing.
+pub fn names<'b>(dir: BorrowedFd<'_>, buffer: &'b mut [u8]) -> Result<Option<Names<'b>>> {
     let n = check(unsafe { libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) })?;
-    Ok((n > 0).then(|| Entries(&buffer[..n as usize])))
+    Ok((n > 0).then(|| Names(&buffer[..n as usize])))
 }
 
 /// Names out of the records of getdents64(2): inode (8), offset (8), length (2), type (1), name.
-pub struct Entries<'b>(&'b [u8]);
+pub struct Names<'b>(&'b [u8]);
 
-impl<'b> Iterator for Entries<'b> {
+impl<'b> Iterator for Names<'b> {
     type Item = &'b CStr;
 
     fn next(&mut self) -> Option<&'b CStr> {

@@ -172,6 +172,7 @@ pub fn exit_now(code: i32) -> ! {
 }
 
 /// Null-terminated argument and environment arrays, built before clone so that exec need not.
+#[derive(Debug)]
 pub struct ExecArgs {
     strings: Vec<std::ffi::CString>,
     pointers: Vec<*const c_char>,
