@@ -5,4 +5,5 @@
 pub mod container;
 pub mod error;
 pub mod host;
+pub mod log;
 pub mod sys;
