@@ -5,10 +5,12 @@
 pub mod bundle;
 pub mod cgroup;
 pub mod channel;
+pub mod cli;
 pub mod container;
 pub mod error;
 pub mod host;
 pub mod init;
+pub mod log;
 pub mod plan;
 pub mod seal;
 pub mod spawn;

@@ -3,6 +3,7 @@
 //!
 //! Runs in the calling process, before anything is decided. May name: sys, error.
 
+pub mod account;
 pub mod cgroup;
 pub mod user;
 
