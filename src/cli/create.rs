@@ -7,9 +7,12 @@ use clap::{ArgAction, ArgMatches, Command};
 
 use super::flags::{self, is_on, path, switch, value};
 use super::global::Global;
-use crate::error::{Error, Result};
+use super::launch::{self, Mode};
+use super::output;
+use crate::error::Result;
+use crate::seal;
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct CreateOptions {
     pub(super) id: String,
     pub(super) bundle: PathBuf,
@@ -73,7 +76,23 @@ impl CreateOptions {
     }
 }
 
-pub(super) fn run(_global: &Global, matches: &ArgMatches) -> Result<i32> {
-    let _options = CreateOptions::new(matches);
-    Err(Error::new("not wired yet"))
+pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    let options = CreateOptions::new(matches);
+    if options.dry_run {
+        output::print(&launch::explain(global, &options)?)?;
+        return Ok(0);
+    }
+    create(global, &options).map_err(|error| error.context(failed("create")))?;
+    Ok(0)
+}
+
+fn create(global: &Global, options: &CreateOptions) -> Result<()> {
+    seal::enter(options.preserve_fds)?;
+    let prepared = launch::prepare(global, options, Mode::Create)?;
+    launch::launch(global, options, prepared, Mode::Create).map(drop)
+}
+
+/// Clients of runc's read its name in front of what failed.
+pub(super) fn failed(verb: &str) -> String {
+    format!("{} {verb} failed", super::version::program())
 }

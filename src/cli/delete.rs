@@ -3,9 +3,11 @@
 
 use clap::{ArgMatches, Command};
 
+use super::destroy;
 use super::flags::{self, switch};
 use super::global::Global;
-use crate::error::{Error, Result};
+use crate::container::Status;
+use crate::error::{Error, Kind, Result};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct DeleteOptions {
@@ -25,7 +27,21 @@ impl DeleteOptions {
     }
 }
 
-pub(super) fn run(_global: &Global, matches: &ArgMatches) -> Result<i32> {
-    let _options = DeleteOptions::new(matches);
-    Err(Error::new("not wired yet"))
+pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    let options = DeleteOptions::new(matches);
+    let locked = global.container(&options.id).and_then(|container| container.lock("delete"));
+    let container = match locked {
+        Err(error) if options.force && error.kind() == Kind::NotFound => return Ok(0),
+        locked => locked?,
+    };
+    let state = container.state()?;
+    let frozen = || destroy::cgroup_of(&state).ok().flatten().is_some_and(|c| c.is_frozen().unwrap_or(false));
+    let status = container.status(&state).or_paused(frozen);
+    // One that was never started has nothing to lose.
+    if !options.force && !matches!(status, Status::Stopped | Status::Created) {
+        let id = &options.id;
+        return Err(Error::new(format!("cannot delete container {id} that is not stopped: {status}")));
+    }
+    destroy::destroy(container, &state)?;
+    Ok(0)
 }

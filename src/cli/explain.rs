@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
 
+use super::create::CreateOptions;
 use super::global::Global;
-use super::{create, flags};
-use crate::error::{Error, Result};
+use super::{create, flags, launch, output};
+use crate::error::Result;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ExplainOptions {
@@ -25,7 +26,12 @@ impl ExplainOptions {
     }
 }
 
-pub(super) fn run(_global: &Global, matches: &ArgMatches) -> Result<i32> {
-    let _options = ExplainOptions::new(matches);
-    Err(Error::new("not wired yet"))
+pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    let options = CreateOptions {
+        id: "explain".to_owned(),
+        bundle: ExplainOptions::new(matches).bundle,
+        ..CreateOptions::default()
+    };
+    output::print(&launch::explain(global, &options)?)?;
+    Ok(0)
 }

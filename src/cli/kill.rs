@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `kill`: send a signal to a container.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::str::FromStr;
 
 use clap::{ArgMatches, Command};
 
+use super::destroy;
 use super::flags::{self, switch};
 use super::global::Global;
-use crate::error::{Error, Result};
+use crate::container::{self, State};
+use crate::error::{Error, Kind, Result};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct KillOptions {
@@ -50,9 +53,30 @@ fn signal_number(text: &str) -> Result<i32> {
     }
 }
 
-pub(super) fn run(_global: &Global, matches: &ArgMatches) -> Result<i32> {
-    let _options = KillOptions::new(matches)?;
-    Err(Error::new("not wired yet"))
+/// Takes no lock: it must work while a `create` or `exec` is stuck.
+pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    let options = KillOptions::new(matches)?;
+    let container = global.container(&options.id)?;
+    let state = container.state()?;
+    let sent = match state.open_init()? {
+        Some(init) => send(&state, init.as_fd(), options.signal),
+        None => Err(Error::new("container not running").of_kind(Kind::NotRunning)),
+    };
+    match sent {
+        Err(error) if options.all && error.kind() == Kind::NotRunning => Ok(0),
+        result => result.map(|()| 0),
+    }
+}
+
+/// KILL is for all of a container: without a pid namespace of its own the others would outlive init.
+fn send(state: &State, init: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    let shared_pids = state.namespaces & libc::CLONE_NEWPID as u64 == 0;
+    if signal == libc::SIGKILL && let Some(cgroup) = destroy::cgroup_of(state)? {
+        container::signal(init, signal)?;
+        // A frozen process dies only once it is thawed.
+        return if shared_pids { cgroup.kill_all() } else { cgroup.thaw() };
+    }
+    container::signal(init, signal)
 }
 
 #[cfg(test)]

@@ -12,8 +12,16 @@ const COMMIT: Option<&str> = option_env!("TARE_COMMIT");
 
 /// Installed as `runc`, the first line must say so: Docker reads the version behind that very word.
 pub(super) fn text(program: &OsStr) -> String {
-    let name = if Path::new(program).file_name() == Some(OsStr::new("runc")) { "runc" } else { "tare" };
-    format!("{name} version {TARE}\ncommit: {}\nspec: {SPEC}\n", commit())
+    format!("{} version {TARE}\ncommit: {}\nspec: {SPEC}\n", name(program), commit())
+}
+
+/// What we were called by: `runc` through a link of that name, else `tare`.
+pub(super) fn program() -> &'static str {
+    name(&std::env::args_os().next().unwrap_or_default())
+}
+
+fn name(program: &OsStr) -> &'static str {
+    if Path::new(program).file_name() == Some(OsStr::new("runc")) { "runc" } else { "tare" }
 }
 
 pub(super) fn commit() -> &'static str {

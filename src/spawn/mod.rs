@@ -5,6 +5,7 @@
 //! Runs in the calling process, which has one thread. `create`, `run` and `exec` all come through here.
 
 mod answer;
+mod console;
 mod foreground;
 pub mod hooks;
 mod maps;
@@ -21,6 +22,7 @@ use crate::plan::Plan;
 use crate::sys::process::{self, Cloned, ExecArgs, Exit};
 use crate::sys;
 
+pub use console::{connect_console, console_pair, receive_master, send_over};
 pub use foreground::{Foreground, Terminal};
 
 /// What a plan needs from outside.

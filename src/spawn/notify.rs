@@ -29,12 +29,20 @@ impl Notify {
         Ok(Notify { socket, host: host.as_bytes().to_vec() })
     }
 
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    /// Until READY=1 has been passed on, or `init` has ended.
+    pub fn wait_for_ready(&self, pid: i32, init: BorrowedFd<'_>) -> Result<()> {
+        loop {
+            let fds = [Some(self.socket.as_fd()), Some(init)];
+            let [message, ended] =
+                sys::signal::poll(fds, [false; 2], -1).or_unable(|| "wait for the container's notification".into())?;
+            if (message.readable && self.forward(pid)?) || ended.readable {
+                return Ok(());
+            }
+        }
     }
 
-    /// Passes one message on. True once the container has said READY=1: there is no more to come.
-    pub fn forward(&self, pid: i32) -> Result<bool> {
+    /// Passes one message on, if it is the one that counts.
+    fn forward(&self, pid: i32) -> Result<bool> {
         let mut buffer = [0; 4096];
         let n = sys::fs::read(self.socket.as_fd(), &mut buffer).or_unable(|| "read the notification socket".into())?;
         let ready = buffer[..n].split(|byte| *byte == b'\n').any(|line| line == b"READY=1");

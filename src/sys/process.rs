@@ -337,3 +337,8 @@ pub fn kernel_release() -> String {
     let release = unsafe { CStr::from_ptr(name.release.as_ptr()) };
     release.to_string_lossy().into_owned()
 }
+
+/// Fills a small buffer with random bytes (getrandom(2)).
+pub fn random(buffer: &mut [u8]) -> Result<()> {
+    check_unit(unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) } as _)
+}
