@@ -57,7 +57,17 @@ pub struct UsageCheck {
     pub swap: u64,
 }
 
+impl Place {
+    pub fn has(&self, controller: &str) -> bool {
+        self.controllers.split(',').any(|c| c == controller)
+    }
+}
+
 impl CgroupPlan {
+    pub fn is_v2(&self) -> bool {
+        self.places.len() == 1 && self.places[0].controllers.is_empty()
+    }
+
     /// What the container's state remembers: controllers to the absolute path of the directory.
     pub fn paths(&self) -> BTreeMap<String, String> {
         let path = |place: &Place| format!("{}/{}", place.mount, place.relative);
@@ -153,5 +163,7 @@ fn clean(path: &str) -> String {
     parts.join("/")
 }
 
+#[cfg(test)]
+mod device_tests;
 #[cfg(test)]
 mod tests;

@@ -91,6 +91,14 @@ pub fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize> {
     })
 }
 
+/// The beginning of the file, wherever its position is.
+pub fn read_from_start(fd: BorrowedFd<'_>, buf: &mut [u8]) -> Result<usize> {
+    retry(|| {
+        check(unsafe { libc::pread(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), 0) } as _)
+            .map(|n| n as usize)
+    })
+}
+
 /// Reads to the end, but at most `limit` bytes: a longer file is EFBIG. For files of the kernel and
 /// of our own; the image's files must be proven regular first.
 pub fn read_to_end(fd: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>> {

@@ -256,6 +256,18 @@ pub fn set_limit(pid: i32, limit: &Limit) -> Result<()> {
     check_unit(unsafe { libc::prlimit64(pid, limit.resource, &raw const new, ptr::null_mut()) }.into())
 }
 
+/// Does something with the limit on locked memory lifted: before Linux 5.11 the memory of a BPF program
+/// counted against it.
+pub fn with_unlimited_memlock<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    let unlimited = libc::rlimit64 { rlim_cur: libc::RLIM64_INFINITY, rlim_max: libc::RLIM64_INFINITY };
+    let mut old = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    check(unsafe { libc::prlimit64(0, libc::RLIMIT_MEMLOCK, &raw const unlimited, &raw mut old) }.into())?;
+    let result = run();
+    // The container must not inherit what was lifted.
+    check(unsafe { libc::prlimit64(0, libc::RLIMIT_MEMLOCK, &raw const old, ptr::null_mut()) }.into())?;
+    result
+}
+
 pub fn open_files_limit() -> Result<u32> {
     let mut old = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     check(unsafe { libc::prlimit64(0, libc::RLIMIT_NOFILE, ptr::null(), &raw mut old) }.into())?;

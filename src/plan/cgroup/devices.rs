@@ -121,7 +121,8 @@ const ALWAYS: [(Node, Option<u32>, Option<u32>, Access); 11] = [
 ];
 
 impl Devices {
-    pub(super) fn plan(rules: &[LinuxDeviceCgroup]) -> Result<Devices> {
+    /// The rules of a config and, after them, those of every container.
+    pub fn plan(rules: &[LinuxDeviceCgroup]) -> Result<Devices> {
         let mut devices = Devices::default();
         for (i, rule) in rules.iter().enumerate() {
             let place = format!("/linux/resources/devices/{i}");
@@ -130,7 +131,8 @@ impl Devices {
             devices.apply(rule.allow(), subject, access).map_err(|e| e.at(place))?;
         }
         for (node, major, minor, access) in ALWAYS {
-            devices.apply(true, Some(Which { major, minor, node }), access)?;
+            let which = Which { major, minor, node };
+            devices.apply(true, Some(which), access).map_err(|e| e.at("/linux/resources/devices"))?;
         }
         Ok(devices)
     }
