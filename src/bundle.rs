@@ -40,13 +40,38 @@ impl Bundle {
 
     /// The root filesystem's directory, absolute.
     pub fn rootfs(&self) -> Result<PathBuf> {
-        let root = self.spec.value.root().as_ref().ok_or_else(|| Error::new("root must be specified").at("/root"))?;
+        let root = self
+            .spec
+            .value
+            .root()
+            .as_ref()
+            .ok_or_else(|| Error::new("root must be specified").at("/root"))?;
         Ok(normal(&self.path.join(root.path())))
     }
 }
 
 fn read_config(file: &OwnedFd) -> Result<Vec<u8>> {
     sys::fs::read_to_end(file.as_fd(), CONFIG_LIMIT).or_unable(|| "read config.json".into())
+}
+
+/// Writes a new config.json, as the caller's umask has it; never over one that is there.
+pub fn write_new(path: &Path, config: &[u8]) -> Result<()> {
+    use sys::fs::{O_CREAT, O_DIRECTORY, O_EXCL, O_PATH, O_WRONLY};
+    let name = c_string(path, String::new)?;
+    let dir =
+        sys::fs::open(&name, O_PATH | O_DIRECTORY).or_unable(|| format!("open bundle {}", path.display()))?;
+    let file = match sys::fs::openat(dir.as_fd(), c"config.json", O_WRONLY | O_CREAT | O_EXCL, 0o666) {
+        Err(Errno::EEXIST) => return Err(Error::new("File config.json exists. Remove it first")),
+        result => result.or_unable(|| "create config.json".into())?,
+    };
+    sys::fs::write_all(file.as_fd(), config).or_unable(|| "write config.json".into())
+}
+
+/// A JSON file that the caller names: a process, resources.
+pub fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let name = c_string(path, String::new)?;
+    let file = sys::fs::open(&name, sys::fs::O_RDONLY).or_unable(|| format!("open {}", path.display()))?;
+    sys::fs::read_to_end(file.as_fd(), CONFIG_LIMIT).or_unable(|| format!("read {}", path.display()))
 }
 
 /// Seen from the working directory, without `.` and `..` and without following the last link.

@@ -140,7 +140,9 @@ fn encode(report: &Report) -> [u8; SIZE] {
 }
 
 fn decode(packet: &[u8; SIZE]) -> Result<Report> {
-    let word = |i: usize| i32::from_ne_bytes([packet[i * 4], packet[i * 4 + 1], packet[i * 4 + 2], packet[i * 4 + 3]]);
+    let word = |i: usize| {
+        i32::from_ne_bytes([packet[i * 4], packet[i * 4 + 1], packet[i * 4 + 2], packet[i * 4 + 3]])
+    };
     Ok(match word(0) {
         1 => Report::Maps,
         2 => Report::Hooks(HookPoint::CreateRuntime),

@@ -21,13 +21,16 @@ use crate::sys::process::ExecArgs;
 /// # Errors
 /// When no copy can be made, or a preserved descriptor is not there: nothing has been touched then.
 pub fn enter(preserved: u32) -> Result<()> {
-    let own = sys::fs::open(c"/proc/self/exe", sys::fs::O_RDONLY).or_unable(|| "open /proc/self/exe".into())?;
+    let own =
+        sys::fs::open(c"/proc/self/exe", sys::fs::O_RDONLY).or_unable(|| "open /proc/self/exe".into())?;
     if sys::fs::is_sealed(own.as_fd()).unwrap_or(false) {
         drop(own);
         return close_all_but(preserved);
     }
     let copy = sys::fs::memfd(c"tare").or_unable(|| "make the sealed copy of the runtime".into())?;
-    while sys::fs::sendfile(copy.as_fd(), &own, 1 << 30).or_unable(|| "copy the runtime's binary".into())? > 0 {}
+    while sys::fs::sendfile(copy.as_fd(), &own, 1 << 30).or_unable(|| "copy the runtime's binary".into())? > 0
+    {
+    }
     sys::fs::fchmod(copy.as_fd(), 0o511).or_unable(|| "set the mode of the runtime's copy".into())?;
     sys::fs::seal(copy.as_fd()).or_unable(|| "seal the runtime's copy".into())?;
     let args = ExecArgs::new(std::env::args_os().filter_map(c_string).collect());
@@ -38,7 +41,8 @@ pub fn enter(preserved: u32) -> Result<()> {
         CString::new(variable).ok()
     });
     let env = ExecArgs::new(env.collect());
-    Err(sys::process::exec_fd(copy.as_fd(), &args, &env)).or_unable(|| "execute the runtime's sealed copy".into())
+    Err(sys::process::exec_fd(copy.as_fd(), &args, &env))
+        .or_unable(|| "execute the runtime's sealed copy".into())
 }
 
 fn c_string(text: OsString) -> Option<CString> {

@@ -41,9 +41,15 @@ pub enum HookPoint {
 pub enum Step {
     // membership
     JoinCgroups,
-    JoinNamespace { namespace: u64, slot: Slot },
+    JoinNamespace {
+        namespace: u64,
+        slot: Slot,
+    },
     /// `exec`: into the namespaces of the container's init, by its pidfd.
-    JoinContainer { namespaces: u64, slot: Slot },
+    JoinContainer {
+        namespaces: u64,
+        slot: Slot,
+    },
     NewNamespace(u64),
     /// The parent writes the id maps of a new user namespace.
     AwaitIdMaps,
@@ -53,22 +59,49 @@ pub enum Step {
     TimeOffsets(CString),
 
     // the root filesystem, in the order of the mounts in config.json
-    SetPropagation { propagation: u64, depth: Depth },
-    OpenRoot { path: CString, from: Option<Slot> },
-    PrivateRootParent { path: CString },
+    SetPropagation {
+        propagation: u64,
+        depth: Depth,
+    },
+    OpenRoot {
+        path: CString,
+        from: Option<Slot>,
+    },
+    PrivateRootParent {
+        path: CString,
+    },
     Mount(FsMount),
     Bind(BindMount),
     CgroupTree(CgroupTree),
-    Node { path: InRoot, node: Node },
-    BindDevice { source: CString, path: InRoot },
-    Link { target: CString, path: InRoot },
-    Terminal { console: Slot, size: Option<Size>, uid: u32 },
+    Node {
+        path: InRoot,
+        node: Node,
+    },
+    BindDevice {
+        source: CString,
+        path: InRoot,
+    },
+    Link {
+        target: CString,
+        path: InRoot,
+    },
+    Terminal {
+        console: Slot,
+        size: Option<Size>,
+        uid: u32,
+    },
     Hooks(HookPoint),
     MakeDirectory(InRoot),
-    Sysctl { file: CString, value: CString },
+    Sysctl {
+        file: CString,
+        value: CString,
+    },
     Mask(InRoot),
     MakeReadonly(InRoot),
-    Remount { path: InRoot, attr: Attr },
+    Remount {
+        path: InRoot,
+        attr: Attr,
+    },
     HideHostMount(CString),
     PivotRoot,
     MoveRoot,
@@ -76,26 +109,42 @@ pub enum Step {
     // the process
     Hostname(CString),
     Domainname(CString),
-    Stdio { uid: u32 },
+    Stdio {
+        uid: u32,
+    },
     Affinity(Vec<u64>),
     Scheduler(SchedAttr),
     IoPriority(i32),
-    MemoryPolicy { mode: i32, nodes: Vec<u64> },
+    MemoryPolicy {
+        mode: i32,
+        nodes: Vec<u64>,
+    },
     Personality(u64),
     Limits(Vec<Limit>),
     NoNewPrivileges,
-    Seccomp { flags: u64, program: Vec<BpfInstruction>, listener: bool },
+    Seccomp {
+        flags: u64,
+        program: Vec<BpfInstruction>,
+        listener: bool,
+    },
     Identity(Identity),
     /// The first try may lack the right to enter, as root without CAP_DAC_OVERRIDE does; the last not.
-    WorkingDirectory { path: CString, last: bool },
-    FindHome { uid: u32 },
+    WorkingDirectory {
+        path: CString,
+        last: bool,
+    },
+    FindHome {
+        uid: u32,
+    },
     FindProgram(Program),
 
     // the end
     Ready,
     AwaitStart(Slot),
     AwaitOrder,
-    Execute { keep: u32 },
+    Execute {
+        keep: u32,
+    },
 }
 
 /// A filesystem that is made new (or, like proc, a view of one).

@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Kills whatever is left of it, then removes it.
 pub(super) fn destroy(container: Locked, state: &State) -> Result<()> {
     // Without its config.json there are no hooks to run, and the rest still has to go.
-    let spec = container.config().ok().and_then(|config| spec::config(&config).ok()).map(|parsed| parsed.value);
+    let spec =
+        container.config().ok().and_then(|config| spec::config(&config).ok()).map(|parsed| parsed.value);
     end(state)?;
     if let Some(spec) = spec {
         hooks::run_poststop(&spec, state);

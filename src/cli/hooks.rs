@@ -52,9 +52,8 @@ pub(super) fn document(state: &State, status: Status, pid: i32) -> Vec<u8> {
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
-fn of<'s>(spec: &'s Spec, kind: Kind) -> &'s [Hook] {
+fn of(spec: &Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };
-    #[expect(deprecated, reason = "prestart is deprecated, and what Docker's libnetwork uses")]
     list(match kind {
         Kind::Prestart => hooks.prestart(),
         Kind::CreateRuntime => hooks.create_runtime(),
@@ -102,7 +101,12 @@ pub(super) struct Hooks<'a> {
 }
 
 impl<'a> Hooks<'a> {
-    pub(super) fn new(spec: &'a Spec, state: &'a State, made: &'a Made<'a>, new_pid_namespace: bool) -> Hooks<'a> {
+    pub(super) fn new(
+        spec: &'a Spec,
+        state: &'a State,
+        made: &'a Made<'a>,
+        new_pid_namespace: bool,
+    ) -> Hooks<'a> {
         Hooks { spec, state, made, new_pid_namespace, limited: false }
     }
 

@@ -71,7 +71,9 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 /// KILL is for all of a container: without a pid namespace of its own the others would outlive init.
 fn send(state: &State, init: BorrowedFd<'_>, signal: i32) -> Result<()> {
     let shared_pids = state.namespaces & libc::CLONE_NEWPID as u64 == 0;
-    if signal == libc::SIGKILL && let Some(cgroup) = destroy::cgroup_of(state)? {
+    if signal == libc::SIGKILL
+        && let Some(cgroup) = destroy::cgroup_of(state)?
+    {
         container::signal(init, signal)?;
         // A frozen process dies only once it is thawed.
         return if shared_pids { cgroup.kill_all() } else { cgroup.thaw() };

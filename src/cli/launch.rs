@@ -12,7 +12,7 @@ use super::global::Global;
 use super::hooks::Hooks;
 use super::{console, destroy, pid_file};
 use crate::bundle::Bundle;
-use crate::cgroup::{self, Made};
+use crate::cgroup;
 use crate::container::{CgroupRecord, ContainerId, Driver, Locked, Phase, ProcessRef, State, Store};
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -35,6 +35,7 @@ pub(super) struct Prepared {
     cgroup: CgroupPlan,
     pub(super) plan: Plan,
     state: State,
+    ignored: u64,
 }
 
 /// A container whose init is ready, and recorded.
@@ -70,14 +71,15 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
     plan.warnings.iter().for_each(|warning| log::warn(warning));
-    let mut state = State::creating(&id)?;
+    let (creator, ignored) = ProcessRef::of_caller()?;
+    let mut state = State::creating(&id, creator)?;
     state.bundle.clone_from(&bundle.path);
     state.rootfs = rootfs;
     state.annotations = spec.annotations().clone().unwrap_or_default().into_iter().collect();
     state.cgroup = Some(CgroupRecord { driver: Driver::Cgroupfs, unit: None, paths: cgroup.paths() });
     state.namespaces = plan.namespaces;
     state.keyring = keyring;
-    Ok(Prepared { id, bundle, cgroup, plan, state })
+    Ok(Prepared { id, bundle, cgroup, plan, state, ignored })
 }
 
 /// # Errors
@@ -88,7 +90,7 @@ pub(super) fn launch(
     prepared: Prepared,
     mode: Mode,
 ) -> Result<Launched> {
-    let Prepared { id, bundle, cgroup, plan, mut state } = prepared;
+    let Prepared { id, bundle, cgroup, plan, mut state, ignored } = prepared;
     let terminal = console::wanted(&bundle.spec.value);
     let console = console::open(terminal, options.console_socket.as_deref(), mode)?;
     let container = Store::make(&global.root)?.create(&id, "create")?;
@@ -96,7 +98,16 @@ pub(super) fn launch(
     let started = record(&container, &bundle.config, &state).and_then(|()| {
         let made = cgroup::create(&cgroup)?;
         let mut hooks = Hooks::new(&spec, &state, &made, plan.clone & NEW_PID != 0);
-        let child = start(&container, &plan, &made, console.given, mode, &mut hooks)?;
+        let fifo = (mode == Mode::Create).then(|| container.fifo_make().and_then(|()| container.fifo_open()));
+        let materials = Materials {
+            tasks: made.tasks(),
+            cgroup: made.into_cgroup(),
+            console: console.given,
+            fifo: fifo.transpose()?,
+            init: None,
+            ignored,
+        };
+        let child = spawn::start(&plan, materials, &mut hooks).map_err(in_init)?;
         hooks.limit()?;
         commit(&container, &mut state, &child, mode)?;
         announce(options, &child)?;
@@ -130,25 +141,9 @@ fn record(container: &Locked, config: &[u8], state: &State) -> Result<()> {
     container.save(state)
 }
 
-fn start(
-    container: &Locked,
-    plan: &Plan,
-    made: &Made<'_>,
-    console: Option<OwnedFd>,
-    mode: Mode,
-    hooks: &mut Hooks<'_>,
-) -> Result<Child> {
-    let fifo = match mode {
-        Mode::Create => {
-            container.fifo_make()?;
-            Some(container.fifo_open()?)
-        }
-        Mode::Run { .. } => None,
-    };
-    let materials =
-        Materials { tasks: made.tasks(), cgroup: made.into_cgroup(), console, fifo, init: None };
-    spawn::start(plan, materials, hooks)
-        .map_err(|error| error.context("error during container init").context("unable to start container process"))
+/// The words that runc puts before whatever init could not do.
+pub(super) fn in_init(error: Error) -> Error {
+    error.context("error during container init").context("unable to start container process")
 }
 
 /// From here on `state` and `delete` know init.
@@ -180,7 +175,7 @@ fn give_up(container: Locked, spec: &Spec, state: &State, error: Error) -> Error
 pub(super) fn explain(global: &Global, options: &CreateOptions) -> Result<String> {
     let prepared = prepare(global, options, Mode::Create)?;
     let paths = prepared.cgroup.paths();
-    let cgroups: String = paths.iter().map(|(name, path)| format!("make the cgroup {path} ({name})\n")).collect();
+    let cgroups: String =
+        paths.iter().map(|(name, path)| format!("make the cgroup {path} ({name})\n")).collect();
     Ok(format!("{cgroups}{}", prepared.plan))
 }
-

@@ -15,6 +15,7 @@ mod console;
 mod create;
 mod delete;
 mod destroy;
+mod enter;
 mod environment;
 mod exec;
 mod explain;
@@ -24,6 +25,7 @@ mod kill;
 mod launch;
 mod list;
 mod notify;
+mod pause;
 mod pid_file;
 mod ps;
 mod run;
@@ -81,10 +83,10 @@ const COMMANDS: &[Verb] = &[
     verb("features", features::command, (0, 0), features::run),
     verb("kill", kill::command, (1, 2), kill::run),
     verb("list", list::command, (0, 0), list::run),
-    later("pause", unsupported::pause),
+    verb("pause", pause::command, (1, 1), pause::run),
     Verb { flags: Flags::BeforeArguments, ..verb("ps", ps::command, (1, ANY), ps::run) },
     later("restore", unsupported::restore),
-    later("resume", unsupported::resume),
+    verb("resume", pause::resume_command, (1, 1), pause::resume),
     verb("run", run::command, (1, 1), run::run),
     verb("spec", spec::command, (0, 0), spec::run),
     verb("start", start::command, (1, 1), start::run),

@@ -5,11 +5,11 @@ use std::process::{Command as Program, Output};
 
 use clap::{ArgMatches, Command};
 
+use super::destroy;
 use super::flags::{self, value};
 use super::global::Global;
 use super::list::Format;
 use super::output;
-use crate::container::State;
 use crate::error::{Error, Result};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -37,17 +37,14 @@ impl PsOptions {
 
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let options = PsOptions::new(matches)?;
-    let pids = pids(&global.container(&options.id)?.state()?)?;
+    let state = global.container(&options.id)?.state()?;
+    let pids = destroy::cgroup_of(&state)?.map_or(Ok(Vec::new()), |cgroup| cgroup.pids())?;
     let text = match options.format {
         Format::Json => json(&pids),
         Format::Table => rows_of(&listing(&options.ps)?, &pids)?,
     };
     output::print(&text)?;
     Ok(0)
-}
-
-fn pids(_state: &State) -> Result<Vec<i32>> {
-    Ok(Vec::new())
 }
 
 /// One line. No process at all is `null`, the nil slice of Go.

@@ -12,9 +12,9 @@ use super::launch::{self, Mode};
 use super::{destroy, hooks, notify};
 use crate::container::Status;
 use crate::error::{self, Result};
+use crate::seal;
 use crate::spawn::hooks::Kind;
 use crate::spawn::{self, Foreground, Terminal};
-use crate::seal;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RunOptions {

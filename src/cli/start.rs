@@ -4,7 +4,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use clap::{ArgMatches, Command};
-use nix::errno::Errno;
 use oci_spec::runtime::Spec;
 
 use super::global::Global;
@@ -34,11 +33,11 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let pid = state.init.map_or(0, |init| init.pid);
     start_hooks(&spec, &state, &init)?;
     match container.fifo_start(init.as_fd(), None)? {
-        Started::Running => {}
+        Started::Executed => {}
         Started::Failed { errno, .. } => {
             let args = spec.process().as_ref().map(|process| list(process.args()));
             let name = args.and_then(|args| args.first()).cloned().unwrap_or_default();
-            return Err(Error::sys(format!("exec {name:?}"), Errno::from_raw(errno))
+            return Err(Error::sys(format!("exec {name:?}"), errno)
                 .at("/process/args/0")
                 .context("unable to start container process"));
         }
@@ -53,7 +52,8 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 
 /// In the container, before its program: one that fails makes `start` fail, and the container stops.
 fn start_hooks(spec: &Spec, state: &State, init: &OwnedFd) -> Result<()> {
-    let inside = if state.namespaces & libc::CLONE_NEWPID as u64 == 0 { state.init.map_or(0, |i| i.pid) } else { 1 };
+    let inside =
+        if state.namespaces & libc::CLONE_NEWPID as u64 == 0 { state.init.map_or(0, |i| i.pid) } else { 1 };
     let document = hooks::document(state, Status::Created, inside);
     let place = Place::Container { init: init.as_fd(), namespaces: state.namespaces };
     let ran = hooks::run_inside(spec, Kind::StartContainer, &document, place);

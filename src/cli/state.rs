@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
 use super::global::Global;
-use super::{flags, output, version};
+use super::{destroy, flags, output, version};
 use crate::container::{Container, State, Status};
 use crate::error::{Error, Result};
 
@@ -54,8 +54,8 @@ impl Document {
 }
 
 /// A cgroup that cannot be asked, as it is just being made or removed, is not frozen.
-fn is_frozen(_state: &State) -> bool {
-    false
+fn is_frozen(state: &State) -> bool {
+    destroy::cgroup_of(state).ok().flatten().is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
 }
 
 fn as_text<S: serde::Serializer>(status: &Status, serializer: S) -> std::result::Result<S::Ok, S::Error> {

@@ -50,14 +50,6 @@ fn with_criu_flags(command: Command) -> Command {
         .arg(switch("auto-dedup", "drop memory images that are superseded"))
 }
 
-pub(super) fn pause() -> Command {
-    command("pause", "Freeze all processes of a container (not supported yet)", ID)
-}
-
-pub(super) fn resume() -> Command {
-    command("resume", "Thaw all processes of a container (not supported yet)", ID)
-}
-
 pub(super) fn events() -> Command {
     command("events", "Show what a container uses, and when memory runs out (not supported yet)", ID)
         .arg(value("interval", "DURATION", "time between two reports"))

@@ -30,7 +30,7 @@ use crate::sys::{Errno, fs};
 pub use fifo::Started;
 pub use id::ContainerId;
 pub use lock::Locked;
-pub use process::{ProcessRef, signal};
+pub use process::{ProcessRef, signal, wait_for_end};
 pub use root::default_root;
 pub use state::{CgroupRecord, Driver, Phase, State};
 pub use status::Status;

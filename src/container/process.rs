@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,13 @@ impl ProcessRef {
         let stat = Stat::read(pid).or_unable(|| format!("read /proc/{pid}/stat"));
         let stat = stat.map_err(|e| e.hint("is /proc the procfs of this pid namespace?"))?;
         Ok(ProcessRef { pid, start_time: stat.start_time })
+    }
+
+    /// This process, and the signals that its caller had it ignore: bit 0 is signal 1.
+    pub fn of_caller() -> Result<(ProcessRef, u64)> {
+        let pid = process::getpid();
+        let stat = Stat::read(pid).or_unable(|| "read /proc/self/stat".into())?;
+        Ok((ProcessRef { pid, start_time: stat.start_time }, stat.ignored))
     }
 
     /// A pidfd of this very process; None when it has ended, or its pid is another's by now.
@@ -61,6 +69,12 @@ pub fn signal(pidfd: BorrowedFd<'_>, number: i32) -> Result<()> {
     }
 }
 
+/// Waits for the end of the process that a verified pidfd holds; false when it outlived our patience.
+pub fn wait_for_end(pidfd: BorrowedFd<'_>, patience: Duration) -> Result<bool> {
+    let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    signal::wait_readable(pidfd, patience).or_unable(|| "wait for a process to end".into())
+}
+
 /// Whether the process is gone or a zombie.
 pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> Result<bool> {
     signal::wait_readable(pidfd, 0).or_unable(|| "poll a process".into())
@@ -72,6 +86,7 @@ struct Stat {
     /// In state Z, or X on its way out.
     zombie: bool,
     start_time: u64,
+    ignored: u64,
 }
 
 impl Stat {
@@ -90,8 +105,11 @@ impl Stat {
         let end = stat.iter().rposition(|&b| b == b')')?;
         let mut fields = stat[end + 1..].split(|&b| b == b' ').filter(|field| !field.is_empty());
         let state = fields.next()?;
-        let start_time = std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()?;
-        Some(Stat { zombie: matches!(state, b"Z" | b"X" | b"x"), start_time })
+        let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse::<u64>().ok();
+        let start_time = number(fields.nth(18)?)?;
+        // Field 31: what the kernel still tells of the first 31 signals in this place.
+        let ignored = fields.nth(8).and_then(number).unwrap_or(0);
+        Some(Stat { zombie: matches!(state, b"Z" | b"X" | b"x"), start_time, ignored })
     }
 }
 
@@ -108,7 +126,11 @@ mod tests {
         for name in ["a", "a b", "a) R 1 2", "))", "(", ""] {
             for (state, zombie) in [("S", false), ("R", false), ("T", false), ("Z", true), ("X", true)] {
                 let stat = format!("17 ({name}) {state} 1 17 17{tail}\n");
-                assert_eq!(Stat::parse(stat.as_bytes()), Some(Stat { zombie, start_time: 4711 }), "{stat}");
+                assert_eq!(
+                    Stat::parse(stat.as_bytes()),
+                    Some(Stat { zombie, start_time: 4711, ignored: 0 }),
+                    "{stat}"
+                );
             }
         }
         for broken in ["", "17 (a", "17 (a) S 1", "17 (a) S 1 17 17 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 x 9"] {

@@ -12,7 +12,7 @@ use super::file::{self, Refused};
 use super::process::ProcessRef;
 use super::{Container, ContainerId, Locked, not_found, time};
 use crate::error::{Error, Result, While};
-use crate::sys::{Errno, cred, fs, process};
+use crate::sys::{Errno, cred, fs};
 
 const NAME: &CStr = c"state.json";
 
@@ -79,9 +79,8 @@ pub struct State {
 
 impl State {
     /// The journal of a creation that begins now, by this process. The rest is the caller's to fill in.
-    pub fn creating(id: &ContainerId) -> Result<State> {
+    pub fn creating(id: &ContainerId, creator: ProcessRef) -> Result<State> {
         let boot = boot_id()?;
-        let creator = ProcessRef::of(process::getpid())?;
         Ok(State { boot_id: boot, creator: Some(creator), ..State::unwritten(id) })
     }
 

@@ -48,7 +48,8 @@ fn kernel_version() -> (u32, u32) {
 /// A line of mountinfo: id parent major:minor root target options ... - type source options.
 fn kernel_mounts() -> Result<Vec<CString>> {
     const LIMIT: usize = 64 << 20;
-    let file = sys::fs::open(c"/proc/self/mountinfo", sys::fs::O_RDONLY).or_unable(|| "read the mounts".into())?;
+    let file =
+        sys::fs::open(c"/proc/self/mountinfo", sys::fs::O_RDONLY).or_unable(|| "read the mounts".into())?;
     let text = sys::fs::read_to_end(file.as_fd(), LIMIT).or_unable(|| "read the mounts".into())?;
     let text = String::from_utf8_lossy(&text);
     let mut targets: Vec<_> = text.lines().filter_map(kernel_mount).collect();
@@ -62,7 +63,11 @@ fn kernel_mount(line: &str) -> Option<CString> {
     let mut fields = mount.split(' ').skip(3);
     let (root, target) = (fields.next()?, fields.next()?);
     let kind = filesystem.split(' ').next()?;
-    if root == "/" && (kind == "proc" || kind == "sysfs") { CString::new(unescape(target)).ok() } else { None }
+    if root == "/" && (kind == "proc" || kind == "sysfs") {
+        CString::new(unescape(target)).ok()
+    } else {
+        None
+    }
 }
 
 /// The kernel writes space, tab, newline and backslash as \ and three octal digits.
@@ -74,7 +79,8 @@ fn unescape(target: &str) -> Vec<u8> {
             plain.push(byte);
             continue;
         }
-        let code = bytes.by_ref().take(3).fold(0u32, |code, digit| code * 8 + u32::from(digit.wrapping_sub(b'0')));
+        let code =
+            bytes.by_ref().take(3).fold(0u32, |code, digit| code * 8 + u32::from(digit.wrapping_sub(b'0')));
         plain.push(code as u8);
     }
     plain

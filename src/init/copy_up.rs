@@ -7,8 +7,8 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::sys::fs::{
-    self, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFLNK, S_IFREG,
-    Stat,
+    self, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_WRONLY, S_IFDIR, S_IFLNK,
+    S_IFREG, Stat,
 };
 use crate::sys::{Errno, Result};
 

@@ -112,6 +112,8 @@ impl<'p> Init<'p> {
     /// signal has closed its end of the channel.
     fn begin(&mut self) -> Done {
         sys::process::set_parent_death_signal(libc::SIGKILL)?;
+        // What init makes has the modes that are asked for, whatever the caller's umask is.
+        sys::fs::umask(0);
         if self.work.channel.parent_is_gone()? {
             sys::process::exit_now(1);
         }

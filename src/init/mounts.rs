@@ -58,8 +58,11 @@ impl Init<'_> {
             },
         };
         let directory = fs::fstat(tree)?.is(S_IFDIR);
-        let target =
-            if directory { resolve::target_dir(root, &bind.target)? } else { resolve::target_file(root, &bind.target)? };
+        let target = if directory {
+            resolve::target_dir(root, &bind.target)?
+        } else {
+            resolve::target_file(root, &bind.target)?
+        };
         set(tree, Depth::One, &bind.attr)?;
         set(tree, Depth::Tree, &bind.tree_attr)?;
         let (propagation, depth) = bind.propagation;
@@ -94,6 +97,7 @@ impl Init<'_> {
 /// A new tmpfs, attached nowhere.
 fn tmpfs(mode: &std::ffi::CStr) -> sys::Result<OwnedFd> {
     let context = mount::fsopen(c"tmpfs")?;
+    mount::fsconfig_string(context.as_fd(), c"source", c"tmpfs")?;
     mount::fsconfig_string(context.as_fd(), c"mode", mode)?;
     mount::fsconfig_create(context.as_fd())?;
     mount::fsmount(context.as_fd(), 0)
@@ -124,7 +128,8 @@ fn make(fs: &FsMount, target: BorrowedFd<'_>) -> Done<OwnedFd> {
     configured.map_err(|errno| Fault { errno, note: kernel_words(context.as_fd()) })?;
     // What is copied up must be writable until it is there.
     let attrs = if fs.copy_up { fs.attrs & !mount::ATTR_RDONLY } else { fs.attrs };
-    mount::fsmount(context.as_fd(), attrs).map_err(|errno| Fault { errno, note: kernel_words(context.as_fd()) })
+    mount::fsmount(context.as_fd(), attrs)
+        .map_err(|errno| Fault { errno, note: kernel_words(context.as_fd()) })
 }
 
 fn configure(fs: &FsMount, context: BorrowedFd<'_>, target: BorrowedFd<'_>) -> sys::Result<()> {

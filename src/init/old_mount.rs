@@ -11,8 +11,8 @@ use super::{Done, resolve};
 use crate::step::{BindMount, FsMount};
 use crate::sys::fs::{self, S_IFDIR};
 use crate::sys::mount::{
-    self, ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, ATTR_STRICTATIME, Attr,
-    Depth,
+    self, ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, ATTR_STRICTATIME,
+    Attr, Depth,
 };
 use crate::sys::{Errno, Result};
 
@@ -82,7 +82,8 @@ pub(super) fn bind_over_itself(place: BorrowedFd<'_>) -> Result<OwnedFd> {
 /// A remount names all flags, so the mount's own are kept.
 pub(super) fn remount(target: BorrowedFd<'_>, attr: &Attr) -> Result<()> {
     let now = fs::mount_flags(target)?;
-    let kept = now & (libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RDONLY) & !flags(attr.clear);
+    let kept =
+        now & (libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RDONLY) & !flags(attr.clear);
     let flags = libc::MS_REMOUNT | libc::MS_BIND | kept | flags(attr.set);
     mount::mount(None, FdPath::of(target).path(), None, flags, None)
 }
@@ -94,8 +95,11 @@ pub(super) fn bind(root: BorrowedFd<'_>, bind: &BindMount, source: &CStr) -> Don
     }
     let opened = fs::open(source, fs::O_PATH)?;
     let directory = fs::fstat(opened.as_fd())?.is(S_IFDIR);
-    let target =
-        if directory { resolve::target_dir(root, &bind.target)? } else { resolve::target_file(root, &bind.target)? };
+    let target = if directory {
+        resolve::target_dir(root, &bind.target)?
+    } else {
+        resolve::target_file(root, &bind.target)?
+    };
     let depth = if bind.depth == Depth::Tree { libc::MS_REC } else { 0 };
     let (from, to) = (FdPath::of(opened.as_fd()), FdPath::of(target.as_fd()));
     mount::mount(Some(from.path()), to.path(), None, libc::MS_BIND | depth, None)?;

@@ -56,7 +56,11 @@ pub(super) fn entry(root: BorrowedFd<'_>, path: &InRoot) -> Result<OwnedFd> {
 /// For a mount target: a link of the image must not lead it into a procfs, where it could cover what
 /// the runtime and LSMs trust (CVE-2019-16884, CVE-2025-52881).
 fn outside_proc(target: OwnedFd) -> Done<OwnedFd> {
-    if fs::filesystem_magic(target.as_fd())? == fs::PROC_MAGIC { Err(Errno::EPERM.into()) } else { Ok(target) }
+    if fs::filesystem_magic(target.as_fd())? == fs::PROC_MAGIC {
+        Err(Errno::EPERM.into())
+    } else {
+        Ok(target)
+    }
 }
 
 /// A target by its exact words, or through links that end outside /proc.

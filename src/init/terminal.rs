@@ -91,7 +91,12 @@ fn give(slave: &OwnedFd, uid: u32) -> Result<()> {
 fn bind_console(root: BorrowedFd<'_>, slave: &OwnedFd) -> Done {
     let dir = fs::openat2(root, c"dev", fs::O_PATH | fs::O_DIRECTORY, 0, Resolve::InRoot)?;
     let name = c"console";
-    let target = match fs::openat(dir.as_fd(), name, fs::O_CREAT | fs::O_EXCL | fs::O_NOFOLLOW | fs::O_WRONLY, 0o666) {
+    let target = match fs::openat(
+        dir.as_fd(),
+        name,
+        fs::O_CREAT | fs::O_EXCL | fs::O_NOFOLLOW | fs::O_WRONLY,
+        0o666,
+    ) {
         Ok(made) => made,
         Err(Errno::EEXIST) => fs::openat(dir.as_fd(), name, fs::O_PATH | fs::O_NOFOLLOW, 0)?,
         Err(e) => return Err(e.into()),

@@ -42,10 +42,13 @@ fn wanted(spec: &Spec) -> Result<Vec<Device>> {
             LinuxDeviceType::C | LinuxDeviceType::U => S_IFCHR,
             LinuxDeviceType::B => S_IFBLK,
             LinuxDeviceType::P => S_IFIFO,
-            LinuxDeviceType::A => return Err(invalid(format!("{place}/type"), "a device node cannot be of type a")),
+            LinuxDeviceType::A => {
+                return Err(invalid(format!("{place}/type"), "a device node cannot be of type a"));
+            }
         };
         let number = |n: i64, name: &str| {
-            u32::try_from(n).map_err(|_| invalid(format!("{place}/{name}"), format!("invalid {name} number {n}")))
+            u32::try_from(n)
+                .map_err(|_| invalid(format!("{place}/{name}"), format!("invalid {name} number {n}")))
         };
         let device_number = match kind {
             S_IFIFO => 0,
@@ -96,7 +99,9 @@ pub(super) fn fill(fs: &mut FsMount, spec: &Spec, world: &World) -> Result<()> {
 
 /// The rest: all of it where /dev is no tmpfs of ours, nothing at all where /dev is bound.
 pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World) -> Result<()> {
-    let dev = list(spec.mounts()).iter().rfind(|m| matches!(in_root(m.destination(), String::new), Ok(p) if p.0.as_bytes() == b"dev"));
+    let dev = list(spec.mounts())
+        .iter()
+        .rfind(|m| matches!(in_root(m.destination(), String::new), Ok(p) if p.0.as_bytes() == b"dev"));
     if dev.is_some_and(|mount| parse(mount).bind.is_some()) {
         return Ok(());
     }

@@ -69,7 +69,9 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::JoinCgroups => write!(f, "join the container's cgroups"),
-            Step::JoinNamespace { namespace, .. } => write!(f, "join the {} namespace", namespaces(*namespace)),
+            Step::JoinNamespace { namespace, .. } => {
+                write!(f, "join the {} namespace", namespaces(*namespace))
+            }
             Step::JoinContainer { namespaces: bits, .. } => {
                 write!(f, "join the container's namespaces: {}", namespaces(*bits))
             }
@@ -141,7 +143,9 @@ fn fmt_process(step: &Step, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Step::Seccomp { program, .. } => write!(f, "load a seccomp filter of {} instructions", program.len()),
         Step::Identity(id) => write!(f, "become uid {} gid {}", id.uid, id.gid),
         Step::WorkingDirectory { path, last: false } => write!(f, "try the working directory {}", text(path)),
-        Step::WorkingDirectory { path, last: true } => write!(f, "enter the working directory {}", text(path)),
+        Step::WorkingDirectory { path, last: true } => {
+            write!(f, "enter the working directory {}", text(path))
+        }
         Step::FindHome { uid } => write!(f, "find the home directory of uid {uid}"),
         _ => write!(f, "do something nobody has a word for"),
     }

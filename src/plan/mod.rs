@@ -180,7 +180,6 @@ fn end(draft: &mut Draft, options: &Options<'_>) {
 
 fn add_hooks(draft: &mut Draft, spec: &Spec) {
     let Some(hooks) = spec.hooks() else { return };
-    #[expect(deprecated, reason = "prestart is deprecated, and what Docker's libnetwork uses")]
     let prestart = list(hooks.prestart());
     if !prestart.is_empty() || !list(hooks.create_runtime()).is_empty() {
         draft.add("/hooks", Step::Hooks(HookPoint::CreateRuntime));

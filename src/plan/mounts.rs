@@ -80,7 +80,8 @@ fn target(draft: &mut Draft, mount: &Mount, place: &str) -> Result<InRoot> {
         return Err(invalid(place(), "a mount needs a destination"));
     }
     if !destination.is_absolute() {
-        draft.warn(format!("mount destination {} is not absolute: it is taken from /", destination.display()));
+        draft
+            .warn(format!("mount destination {} is not absolute: it is taken from /", destination.display()));
     }
     let target = in_root(destination, place)?;
     if target.0.as_bytes() == b"." {
@@ -231,7 +232,13 @@ fn is_virtual(kind: &str) -> bool {
 
 /// The container's own directories of each hierarchy, bound side by side. In a cgroup namespace of
 /// its own the kernel shows the same as a new mount would; without one only this hides the rest.
-fn cgroups(draft: &mut Draft, place: &str, target: InRoot, parsed: &Parsed, cgroup: &CgroupPlan) -> Result<()> {
+fn cgroups(
+    draft: &mut Draft,
+    place: &str,
+    target: InRoot,
+    parsed: &Parsed,
+    cgroup: &CgroupPlan,
+) -> Result<()> {
     let mut tree = CgroupTree { target, attr: parsed.attr, hierarchies: Vec::new(), links: Vec::new() };
     for (controllers, path) in &cgroup.paths() {
         let at = || "/linux/cgroupsPath".to_owned();

@@ -73,7 +73,8 @@ impl Namespaces {
 
 pub(super) fn of_container(spec: &Spec, namespaces: u64) -> Namespaces {
     let maps = spec.linux().as_ref().and_then(|linux| {
-        let maps = IdMaps { uids: id_maps(list(linux.uid_mappings())), gids: id_maps(list(linux.gid_mappings())) };
+        let maps =
+            IdMaps { uids: id_maps(list(linux.uid_mappings())), gids: id_maps(list(linux.gid_mappings())) };
         (namespaces & NEWUSER != 0 && !maps.uids.is_empty()).then_some(maps)
     });
     Namespaces { container: namespaces, maps, ..Namespaces::default() }
@@ -98,7 +99,10 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
         match namespace.path() {
             Some(path) if !path.as_os_str().is_empty() => {
                 if !path.is_absolute() {
-                    return Err(invalid(format!("{}/path", place()), "the path of a namespace must be absolute"));
+                    return Err(invalid(
+                        format!("{}/path", place()),
+                        "the path of a namespace must be absolute",
+                    ));
                 }
                 spaces.joined.push((bit, path.clone(), format!("{}/path", place())));
             }
@@ -109,22 +113,32 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
         return Err(invalid("/linux/namespaces", "a container needs a mount namespace")
             .hint("add {\"type\": \"mount\"} to linux.namespaces"));
     }
-    let maps = IdMaps { uids: id_maps(list(linux.uid_mappings())), gids: id_maps(list(linux.gid_mappings())) };
+    let maps =
+        IdMaps { uids: id_maps(list(linux.uid_mappings())), gids: id_maps(list(linux.gid_mappings())) };
     let mapped = !maps.uids.is_empty() || !maps.gids.is_empty();
     if mapped && !spaces.user() {
-        return Err(invalid("/linux/uidMappings", "user namespace mappings specified, but user namespace isn't enabled"));
+        return Err(invalid(
+            "/linux/uidMappings",
+            "user namespace mappings specified, but user namespace isn't enabled",
+        ));
     }
     if spaces.is_new(NEWUSER) && (maps.uids.is_empty() || maps.gids.is_empty()) {
-        return Err(invalid("/linux/uidMappings", "user namespaces enabled, but no uid or gid mappings found"));
+        return Err(invalid(
+            "/linux/uidMappings",
+            "user namespaces enabled, but no uid or gid mappings found",
+        ));
     }
     check_maps("/linux/uidMappings", &maps.uids)?;
     check_maps("/linux/gidMappings", &maps.gids)?;
     spaces.maps = mapped.then_some(maps);
     if linux.time_offsets().is_some() && !spaces.is_new(NEWTIME) {
-        return Err(invalid("/linux/timeOffsets", "time namespace offsets specified, but no new time namespace is"));
+        return Err(invalid(
+            "/linux/timeOffsets",
+            "time namespace offsets specified, but no new time namespace is",
+        ));
     }
-    if spaces.is_new(NEWTIME) && host.kernel < (6, 1) {
-        return Err(invalid("/linux/namespaces", "a new time namespace needs Linux 6.1 or later"));
+    if spaces.is_new(NEWTIME) && host.kernel < (6, 2) {
+        return Err(invalid("/linux/namespaces", "a new time namespace needs Linux 6.2 or later"));
     }
     Ok(spaces)
 }
@@ -142,7 +156,7 @@ fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
 }
 
 /// Into the namespaces that must be there before the rest: all new ones come with the clone, but for
-/// the cgroup namespace (its root is where init is then) and time (entered on exec, Linux 6.1).
+/// the cgroup namespace (its root is where init is then) and time (entered on exec, Linux 6.2).
 pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces) -> Result<()> {
     draft.plan.clone = spaces.new & !(NEWCGROUP | NEWTIME);
     let new_user = spaces.is_new(NEWUSER);
@@ -183,7 +197,10 @@ pub(super) fn enter_late(draft: &mut Draft, spec: &Spec, spaces: &Namespaces) ->
     for (clock, offset) in offsets.into_iter().flatten() {
         let place = format!("/linux/timeOffsets/{clock}");
         if clock != "monotonic" && clock != "boottime" {
-            return Err(invalid(place, format!("unknown clock {clock:?}: monotonic and boottime have offsets")));
+            return Err(invalid(
+                place,
+                format!("unknown clock {clock:?}: monotonic and boottime have offsets"),
+            ));
         }
         let (secs, nanos) = (offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
         if nanos >= 1_000_000_000 {

@@ -4,17 +4,23 @@
 use std::ffi::CString;
 
 use crate::sys::mount::{
-    ATTR_ATIME, ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW, ATTR_RDONLY,
-    ATTR_RELATIME, ATTR_STRICTATIME, Depth,
+    ATTR_ATIME, ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW,
+    ATTR_RDONLY, ATTR_RELATIME, ATTR_STRICTATIME, Depth,
 };
 
 /// What a word does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
     /// Attributes of the mount: set, and cleared first.
-    Attr { set: u64, clear: u64 },
+    Attr {
+        set: u64,
+        clear: u64,
+    },
     /// The same for the mount and all below it.
-    TreeAttr { set: u64, clear: u64 },
+    TreeAttr {
+        set: u64,
+        clear: u64,
+    },
     /// A flag of the filesystem itself.
     Filesystem(&'static str),
     Propagation(u64, Depth),

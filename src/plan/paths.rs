@@ -15,7 +15,9 @@ use crate::step::{InRoot, Step};
 /// Before the root is switched: the sources of the masks are the host's own.
 pub(super) fn mask_and_protect(draft: &mut Draft, spec: &Spec) -> Result<()> {
     let Some(linux) = spec.linux() else { return Ok(()) };
-    each(linux.readonly_paths(), "/linux/readonlyPaths", |place, path| draft.add(place, Step::MakeReadonly(path)))?;
+    each(linux.readonly_paths(), "/linux/readonlyPaths", |place, path| {
+        draft.add(place, Step::MakeReadonly(path))
+    })?;
     each(linux.masked_paths(), "/linux/maskedPaths", |place, path| draft.add(place, Step::Mask(path)))
 }
 

@@ -23,7 +23,9 @@ pub(super) fn checked<'p>(process: Option<&'p Process>, place: &str) -> Result<&
     }
     match list(process.args()) {
         [] => Err(invalid(format!("{place}/args"), "args must not be empty")),
-        [first, ..] if first.is_empty() => Err(invalid(format!("{place}/args/0"), "args[0] must not be empty")),
+        [first, ..] if first.is_empty() => {
+            Err(invalid(format!("{place}/args/0"), "args[0] must not be empty"))
+        }
         _ => Ok(process),
     }
 }
@@ -54,7 +56,8 @@ pub(super) fn environment(draft: &mut Draft, process: &Process, options: &Option
         steps.push((before_identity, "/process/env", Step::FindHome { uid: process.user().uid() }));
     }
     let program = Step::FindProgram(program(&list(process.args())[0], path.as_deref())?);
-    let after_identity = position(draft, |step| matches!(step, Step::WorkingDirectory { last: true, .. })) + 1;
+    let after_identity =
+        position(draft, |step| matches!(step, Step::WorkingDirectory { last: true, .. })) + 1;
     steps.push((after_identity + steps.len(), "/process/args/0", program));
     for (at, place, step) in steps {
         draft.plan.steps.insert(at, Planned { step, place: place.to_owned() });
@@ -110,7 +113,8 @@ fn program(name: &str, path: Option<&str>) -> Result<Program> {
         return Ok(Program { candidates: vec![c_string(name, at)?], searched: false });
     }
     let dirs = path.unwrap_or_default().split(':');
-    let candidates = dirs.map(|dir| if dir.is_empty() { format!("./{name}") } else { format!("{dir}/{name}") });
+    let candidates =
+        dirs.map(|dir| if dir.is_empty() { format!("./{name}") } else { format!("{dir}/{name}") });
     let candidates = match path {
         Some(_) => candidates.map(|c| c_string(c, at)).collect::<Result<_>>()?,
         None => Vec::new(),

@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::spec::c_string;
 use crate::step::{InRoot, Step};
 use crate::sys::mount::{ATTR_RDONLY, Attr, Depth};
-use crate::sys::process::{NEWCGROUP, NEWNET, NEWUSER};
+use crate::sys::process::{NEWNET, NEWUSER};
 
 /// What every subject of the root filesystem needs to know.
 #[derive(Debug)]
@@ -23,10 +23,8 @@ pub(super) struct World {
     pub(super) bind_devices: bool,
     /// Init may be unable to open what the caller can: the parent opens the sources of binds.
     pub(super) parent_opens: bool,
-    pub(super) own_cgroup_namespace: bool,
     /// sysfs belongs to the network namespace; without one of its own a user namespace may not mount it.
     pub(super) bind_sysfs: bool,
-    pub(super) new_user: bool,
     no_pivot: bool,
     host_mounts: Vec<CString>,
     propagation: Propagation,
@@ -41,15 +39,12 @@ struct Propagation {
 
 impl World {
     pub(super) fn of(spec: &Spec, options: &Options<'_>, host: &Host, spaces: &Namespaces) -> Result<World> {
-        let new_user = spaces.is_new(NEWUSER);
         Ok(World {
             rootfs: c_string(options.rootfs, || "/root/path".into())?,
             bundle: options.bundle.to_path_buf(),
             bind_devices: spaces.user() || host.in_user_namespace,
-            parent_opens: new_user && host.privileged,
-            own_cgroup_namespace: spaces.own(NEWCGROUP),
+            parent_opens: spaces.is_new(NEWUSER) && host.privileged,
             bind_sysfs: spaces.user() && !spaces.own(NEWNET),
-            new_user,
             no_pivot: options.no_pivot,
             host_mounts: if options.no_pivot { host.kernel_mounts.clone() } else { Vec::new() },
             propagation: propagation(spec)?,

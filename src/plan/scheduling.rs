@@ -23,7 +23,8 @@ pub(super) fn add_all(draft: &mut Draft, process: &Process, spec: &Spec) -> Resu
             IOPriorityClass::IoprioClassIdle => 3,
         };
         let level = i32::try_from(priority.priority()).ok().filter(|level| (0..8).contains(level));
-        let level = level.ok_or_else(|| invalid("/process/ioPriority/priority", "an I/O priority is 0 to 7"))?;
+        let level =
+            level.ok_or_else(|| invalid("/process/ioPriority/priority", "an I/O priority is 0 to 7"))?;
         draft.add("/process/ioPriority", Step::IoPriority(class << 13 | level));
     }
     let Some(linux) = spec.linux() else { return Ok(()) };
@@ -58,7 +59,10 @@ fn attributes(scheduler: &Scheduler) -> Result<SchedAttr> {
     }
     let priority = scheduler.priority().unwrap_or(0);
     if priority != 0 && !matches!(policy, LinuxSchedulerPolicy::SchedFifo | LinuxSchedulerPolicy::SchedRr) {
-        return Err(invalid(place("priority"), "scheduler.priority can only be used with SchedFIFO or SchedRR"));
+        return Err(invalid(
+            place("priority"),
+            "scheduler.priority can only be used with SchedFIFO or SchedRR",
+        ));
     }
     let deadline = [scheduler.runtime(), scheduler.deadline(), scheduler.period()].map(|n| n.unwrap_or(0));
     if deadline != [0; 3] && policy != LinuxSchedulerPolicy::SchedDeadline {
@@ -105,7 +109,9 @@ fn memory_mode(mode: MemoryPolicyModeType, no_nodes: bool) -> Result<i32> {
         MemoryPolicyModeType::MpolWeightedInterleave => (6, Some(true)),
     };
     match wants_nodes {
-        Some(true) if no_nodes => Err(invalid("/linux/memoryPolicy/nodes", "this mode needs at least one node")),
+        Some(true) if no_nodes => {
+            Err(invalid("/linux/memoryPolicy/nodes", "this mode needs at least one node"))
+        }
         Some(false) if !no_nodes => Err(invalid("/linux/memoryPolicy/nodes", "this mode takes no nodes")),
         _ => Ok(number),
     }
@@ -166,7 +172,7 @@ mod tests {
     fn lists_of_cpus() {
         assert_eq!(cpu_list("0-3,7", "").unwrap(), [0b1000_1111]);
         assert_eq!(cpu_list("64", "").unwrap(), [0, 1]);
-        assert_eq!(cpu_list("", "").unwrap(), []);
+        assert!(cpu_list("", "").unwrap().is_empty());
         for bad in ["3-1", "x", "1-", "9999999"] {
             assert!(cpu_list(bad, "").is_err(), "{bad}");
         }

@@ -41,7 +41,14 @@ fn file_of(key: &str) -> Option<String> {
     let first = key.find(['.', '/'])?;
     let file: String = match key.as_bytes()[first] {
         b'/' => key.to_owned(),
-        _ => key.chars().map(|c| match c { '.' => '/', '/' => '.', c => c }).collect(),
+        _ => key
+            .chars()
+            .map(|c| match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            })
+            .collect(),
     };
     let sound = file.split('/').all(|name| !name.is_empty() && name != "." && name != "..");
     sound.then_some(file)

@@ -50,7 +50,8 @@ impl Foreground {
         loop {
             let exit = match terminal.as_deref_mut() {
                 None => {
-                    signal::wait_readable(self.signals.as_fd(), -1).or_unable(|| "wait for signals".into())?;
+                    signal::wait_readable(self.signals.as_fd(), -1)
+                        .or_unable(|| "wait for signals".into())?;
                     self.take_signals(child, None)?
                 }
                 Some(terminal) => {
@@ -70,7 +71,9 @@ impl Foreground {
     /// Forwards all that wait, but for those that are for us.
     fn take_signals(&self, child: &mut Child, terminal: Option<&mut Terminal>) -> Result<Option<Exit>> {
         let mut exit = None;
-        while let Some(number) = signal::next_signal(self.signals.as_fd()).or_unable(|| "read signals".into())? {
+        while let Some(number) =
+            signal::next_signal(self.signals.as_fd()).or_unable(|| "read signals".into())?
+        {
             match number {
                 libc::SIGCHLD => exit = exit.or(reap(child)?),
                 libc::SIGWINCH if terminal.is_some() => {}
@@ -79,7 +82,9 @@ impl Foreground {
                 // ESRCH: it has ended, and SIGCHLD is on its way.
                 number => drop(process::pidfd_send_signal(child.pidfd.as_fd(), number)),
             }
-            if number == libc::SIGWINCH && let Some(terminal) = &terminal {
+            if number == libc::SIGWINCH
+                && let Some(terminal) = &terminal
+            {
                 terminal.resize();
             }
         }
@@ -128,9 +133,12 @@ impl Terminal {
         let read_master = self.output.wants_more();
         let master = Some(self.master.as_fd()).filter(|_| read_master || self.input.has_bytes());
         let stdout = stream(STDOUT).filter(|_| self.output.has_bytes());
-        let [_, typed, said, room] =
-            signal::poll([Some(signals), stdin, master, stdout], [false, false, self.input.has_bytes(), true], -1)
-                .or_unable(|| "wait for the terminal".into())?;
+        let [_, typed, said, room] = signal::poll(
+            [Some(signals), stdin, master, stdout],
+            [false, false, self.input.has_bytes(), true],
+            -1,
+        )
+        .or_unable(|| "wait for the terminal".into())?;
         if typed.readable || typed.hangup {
             self.input.fill(stdin);
         }
@@ -140,7 +148,9 @@ impl Terminal {
         if said.writable {
             self.input.empty(self.master.as_fd());
         }
-        if (room.writable || room.hangup) && let Some(stdout) = stdout {
+        if (room.writable || room.hangup)
+            && let Some(stdout) = stdout
+        {
             self.output.empty(stdout);
         }
         Ok(())

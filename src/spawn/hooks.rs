@@ -73,16 +73,22 @@ fn run_one(hook: &Hook, state: &[u8], place: Place<'_>, pointer: &dyn Fn() -> St
     }
     let path = c_string(hook.path(), || format!("{}/path", pointer()))?;
     let strings = |values: &[String], name: &str| {
-        values.iter().map(|value| c_string(value, || format!("{}/{name}", pointer()))).collect::<Result<Vec<_>>>()
+        values
+            .iter()
+            .map(|value| c_string(value, || format!("{}/{name}", pointer())))
+            .collect::<Result<Vec<_>>>()
     };
     let args = match list(hook.args()) {
         [] => vec![path.clone()],
         args => strings(args, "args")?,
     };
-    let program = Program { path, args: ExecArgs::new(args), env: ExecArgs::new(strings(list(hook.env()), "env")?) };
+    let program =
+        Program { path, args: ExecArgs::new(args), env: ExecArgs::new(strings(list(hook.env()), "env")?) };
     let timeout = match hook.timeout() {
         Some(seconds) if seconds <= 0 => {
-            return Err(Error::new("the timeout of a hook must be above 0").at(format!("{}/timeout", pointer())));
+            return Err(
+                Error::new("the timeout of a hook must be above 0").at(format!("{}/timeout", pointer()))
+            );
         }
         Some(seconds) => Some(Duration::from_secs(seconds.unsigned_abs())),
         None => None,
@@ -122,7 +128,8 @@ impl Running {
             Place::Container { init, namespaces } if namespaces & process::NEWPID != 0 => {
                 let home = sys::fs::open(c"/proc/self/ns/pid", sys::fs::O_RDONLY)
                     .or_unable(|| "hold our own pid namespace".into())?;
-                process::setns(init, process::NEWPID).or_unable(|| "join the container's pid namespace".into())?;
+                process::setns(init, process::NEWPID)
+                    .or_unable(|| "join the container's pid namespace".into())?;
                 Some(home)
             }
             _ => None,
@@ -132,7 +139,8 @@ impl Running {
             become_hook(program, place, [their_in.as_fd(), their_out.as_fd(), their_err.as_fd()]);
         }
         if let Some(home) = home {
-            process::setns(home.as_fd(), process::NEWPID).or_unable(|| "come back to our pid namespace".into())?;
+            process::setns(home.as_fd(), process::NEWPID)
+                .or_unable(|| "come back to our pid namespace".into())?;
         }
         match cloned.or_unable(|| "make a process for a hook".into())? {
             Cloned::Parent { pid, pidfd } => {
@@ -157,8 +165,8 @@ impl Running {
             let wait = left.map_or(-1, |left| i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1));
             let stdin = self.stdin.as_ref().map(AsFd::as_fd);
             let fds = [stdin, Some(self.pidfd.as_fd()), self.stdout.open(), self.stderr.open()];
-            let [input, ended, out, err] =
-                signal::poll(fds, [true, false, false, false], wait).or_unable(|| "wait for a hook".into())?;
+            let [input, ended, out, err] = signal::poll(fds, [true, false, false, false], wait)
+                .or_unable(|| "wait for a hook".into())?;
             if out.readable || out.hangup {
                 self.stdout.take();
             }

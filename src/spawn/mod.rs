@@ -19,8 +19,8 @@ use crate::channel::{self, Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
 use crate::init::{self, Work};
 use crate::plan::Plan;
-use crate::sys::process::{self, Cloned, ExecArgs, Exit};
 use crate::sys;
+use crate::sys::process::{self, Cloned, ExecArgs, Exit};
 
 pub use console::{connect_console, console_pair, receive_master, send_over};
 pub use foreground::{Foreground, Terminal};

@@ -25,7 +25,8 @@ impl Notify {
     pub fn bind(state: BorrowedFd<'_>, host: &OsStr) -> Result<Notify> {
         // sun_path is short, and the state directory's path may be long.
         let path = format!("/proc/self/fd/{}/{DIRECTORY}/{SOCKET}", state.as_raw_fd());
-        let socket = socket::bind_datagram(path.as_bytes()).or_unable(|| "bind the notification socket".into())?;
+        let socket =
+            socket::bind_datagram(path.as_bytes()).or_unable(|| "bind the notification socket".into())?;
         Ok(Notify { socket, host: host.as_bytes().to_vec() })
     }
 
@@ -33,8 +34,8 @@ impl Notify {
     pub fn wait_for_ready(&self, pid: i32, init: BorrowedFd<'_>) -> Result<()> {
         loop {
             let fds = [Some(self.socket.as_fd()), Some(init)];
-            let [message, ended] =
-                sys::signal::poll(fds, [false; 2], -1).or_unable(|| "wait for the container's notification".into())?;
+            let [message, ended] = sys::signal::poll(fds, [false; 2], -1)
+                .or_unable(|| "wait for the container's notification".into())?;
             if (message.readable && self.forward(pid)?) || ended.readable {
                 return Ok(());
             }
@@ -44,7 +45,8 @@ impl Notify {
     /// Passes one message on, if it is the one that counts.
     fn forward(&self, pid: i32) -> Result<bool> {
         let mut buffer = [0; 4096];
-        let n = sys::fs::read(self.socket.as_fd(), &mut buffer).or_unable(|| "read the notification socket".into())?;
+        let n = sys::fs::read(self.socket.as_fd(), &mut buffer)
+            .or_unable(|| "read the notification socket".into())?;
         let ready = buffer[..n].split(|byte| *byte == b'\n').any(|line| line == b"READY=1");
         if ready {
             let text = format!("READY=1\nMAINPID={pid}\n");

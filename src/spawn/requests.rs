@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::error::{Error, Result, While};
 use crate::plan::{Plan, Request};
 use crate::spec::c_string;
+use crate::sys;
 use crate::sys::mount::Depth;
 use crate::sys::process::{self, NEWCGROUP, NEWIPC, NEWNET, NEWPID, NEWTIME, NEWUTS};
-use crate::sys;
 
 pub(super) fn answer(
     plan: &Plan,
@@ -93,4 +93,3 @@ fn own_path(namespace: u64) -> &'static std::ffi::CStr {
         _ => c"/proc/self/ns/mnt",
     }
 }
-

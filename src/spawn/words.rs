@@ -33,19 +33,25 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
             let program = plan.args.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
             Error::sys(format!("exec {program:?}"), errno)
         }
-        (Step::WorkingDirectory { path, .. }, _) => {
-            Error::sys(format!("chdir to cwd ({:?}) set in config.json failed", path.to_string_lossy()), errno)
-        }
+        (Step::WorkingDirectory { path, .. }, _) => Error::sys(
+            format!("chdir to cwd ({:?}) set in config.json failed", path.to_string_lossy()),
+            errno,
+        ),
         (Step::Mount(fs), note) => {
             let source = fs.source.to_string_lossy();
-            let error = Error::sys(format!("error mounting {source:?} to rootfs at {:?}", fs.target.to_string()), errno);
+            let error = Error::sys(
+                format!("error mounting {source:?} to rootfs at {:?}", fs.target.to_string()),
+                errno,
+            );
             match note {
                 Note::Kernel(text) => {
                     let text = String::from_utf8_lossy(&text);
                     error.because(text.trim_end_matches('\0').to_owned())
                 }
                 Note::Item(i) => match fs.nodes.get(i) {
-                    Some((name, _)) => error.because(format!("unable to make the device {}", name.to_string_lossy())),
+                    Some((name, _)) => {
+                        error.because(format!("unable to make the device {}", name.to_string_lossy()))
+                    }
                     None => error,
                 },
                 Note::None | Note::NotInForce => error,
@@ -90,7 +96,9 @@ fn hint(step: &Step, errno: Errno) -> Option<&'static str> {
         (Step::PivotRoot, Errno::EINVAL) => {
             Some("the root of the host may be a ramfs, where only --no-pivot works")
         }
-        (Step::Scheduler(_), Errno::EPERM) => Some("SCHED_DEADLINE is not to be had with a cpuset of some CPUs"),
+        (Step::Scheduler(_), Errno::EPERM) => {
+            Some("SCHED_DEADLINE is not to be had with a cpuset of some CPUs")
+        }
         _ => None,
     }
 }
@@ -100,8 +108,12 @@ pub(super) fn clone_failed(errno: Errno) -> Error {
     let error = Error::sys("unable to make the container's first process", errno);
     match errno {
         Errno::ENOSPC => error.hint("a limit in /proc/sys/user/max_*_namespaces may be reached, or be 0"),
-        Errno::EAGAIN => error.hint("a limit on processes is reached: pids.max, RLIMIT_NPROC or kernel.pid_max"),
-        Errno::EPERM => error.hint("making namespaces is a right of root, or of who makes a user namespace too"),
+        Errno::EAGAIN => {
+            error.hint("a limit on processes is reached: pids.max, RLIMIT_NPROC or kernel.pid_max")
+        }
+        Errno::EPERM => {
+            error.hint("making namespaces is a right of root, or of who makes a user namespace too")
+        }
         Errno::EINVAL => error.hint("the kernel may lack one of the namespaces in linux.namespaces"),
         _ => error,
     }

@@ -85,8 +85,9 @@ pub fn list<T>(items: &Option<Vec<T>>) -> &[T] {
 pub fn c_string(text: impl AsRef<std::ffi::OsStr>, place: impl FnOnce() -> String) -> Result<CString> {
     use std::os::unix::ffi::OsStrExt;
     let text = text.as_ref();
-    CString::new(text.as_bytes())
-        .map_err(|_| Error::new(format!("invalid value {text:?}")).at(place()).because("it contains a NUL byte"))
+    CString::new(text.as_bytes()).map_err(|_| {
+        Error::new(format!("invalid value {text:?}")).at(place()).because("it contains a NUL byte")
+    })
 }
 
 #[cfg(test)]
@@ -117,7 +118,8 @@ mod tests {
 
     #[test]
     fn what_runc_accepts_is_accepted_with_its_warning() {
-        let text = br#"{"process":{"args":["a"],"cwd":"/","capabilities":{"bounding":["CAP_KILL","CAP_FOO"]}}}"#;
+        let text =
+            br#"{"process":{"args":["a"],"cwd":"/","capabilities":{"bounding":["CAP_KILL","CAP_FOO"]}}}"#;
         let parsed = config(text).unwrap();
         let process = parsed.value.process().as_ref().unwrap();
         assert_eq!(process.user().uid(), 0);

@@ -473,7 +473,9 @@ pub fn sendfile(to: BorrowedFd<'_>, from: impl AsFd, count: usize) -> Result<usi
 
 /// The next names in a directory, `.` and `..` left out; None at its end. Allocates nothing.
 pub fn names<'b>(dir: BorrowedFd<'_>, buffer: &'b mut [u8]) -> Result<Option<Names<'b>>> {
-    let n = check(unsafe { libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) })?;
+    let n = check(unsafe {
+        libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len())
+    })?;
     Ok((n > 0).then(|| Names(&buffer[..n as usize])))
 }
 
