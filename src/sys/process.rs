@@ -113,6 +113,11 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     })
 }
 
+/// A copy of another process's descriptor (Linux 5.6); asks for the right to trace it.
+pub fn pidfd_getfd(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) })
+}
+
 /// kill(2), only for a process that cannot have been reaped: a child of ours not yet waited for, or
 /// one found in a frozen cgroup.
 pub fn kill(pid: i32, signal: i32) -> Result<()> {
@@ -167,6 +172,7 @@ pub fn exit_now(code: i32) -> ! {
 }
 
 /// Null-terminated argument and environment arrays, built before clone so that exec need not.
+#[derive(Debug)]
 pub struct ExecArgs {
     strings: Vec<std::ffi::CString>,
     pointers: Vec<*const c_char>,
@@ -250,6 +256,18 @@ pub fn set_limit(pid: i32, limit: &Limit) -> Result<()> {
     check_unit(unsafe { libc::prlimit64(pid, limit.resource, &raw const new, ptr::null_mut()) }.into())
 }
 
+/// Does something with the limit on locked memory lifted: before Linux 5.11 the memory of a BPF program
+/// counted against it.
+pub fn with_unlimited_memlock<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    let unlimited = libc::rlimit64 { rlim_cur: libc::RLIM64_INFINITY, rlim_max: libc::RLIM64_INFINITY };
+    let mut old = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    check(unsafe { libc::prlimit64(0, libc::RLIMIT_MEMLOCK, &raw const unlimited, &raw mut old) }.into())?;
+    let result = run();
+    // The container must not inherit what was lifted.
+    check(unsafe { libc::prlimit64(0, libc::RLIMIT_MEMLOCK, &raw const old, ptr::null_mut()) }.into())?;
+    result
+}
+
 pub fn open_files_limit() -> Result<u32> {
     let mut old = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     check(unsafe { libc::prlimit64(0, libc::RLIMIT_NOFILE, ptr::null(), &raw mut old) }.into())?;
@@ -321,4 +339,18 @@ pub fn set_seccomp(flags: u64, program: &[BpfInstruction]) -> Result<Option<Owne
 /// 0 none, 1 strict, 2 filter.
 pub fn seccomp_mode() -> Result<libc::c_long> {
     prctl(libc::PR_GET_SECCOMP, 0)
+}
+
+/// "6.1.0-18-amd64", as uname(2) tells it.
+pub fn kernel_release() -> String {
+    // SAFETY: all zeroes is a valid utsname, and the kernel fills it with NUL-terminated strings.
+    let mut name: libc::utsname = unsafe { std::mem::zeroed() };
+    unsafe { libc::uname(&raw mut name) };
+    let release = unsafe { CStr::from_ptr(name.release.as_ptr()) };
+    release.to_string_lossy().into_owned()
+}
+
+/// Fills a small buffer with random bytes (getrandom(2)).
+pub fn random(buffer: &mut [u8]) -> Result<()> {
+    check_unit(unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) } as _)
 }
