@@ -113,7 +113,9 @@ def bundles(directory, candidates):
         machine.compile("payload.c", rootfs / name, "-nostartfiles", *flags)
         bundle = directory / name
         bundle.mkdir()
-        subprocess.run([candidates[0].path, "spec", "--bundle", bundle], check=True)
+        for candidate in candidates:
+            if subprocess.run([candidate.path, "spec", "--bundle", bundle], check=False).returncode == 0:
+                break
         config = json.loads((bundle / "config.json").read_text())
         config["process"] |= {"terminal": False, "args": ["/" + name]}
         config["root"]["path"] = str(rootfs)
