@@ -14,12 +14,12 @@ pub(super) fn apply<'w>(cgroup: &Cgroup, writes: impl Iterator<Item = &'w Write>
     for write in writes {
         let dir = cgroup.dir(&write.controller).ok_or_else(|| no_cgroup(write))?;
         match (put(dir, write), write.invalid) {
-            (Err(Errno::EINVAL), Invalid::Defer) => deferred.push(write),
-            (Err(errno), _) => return Err(explain(dir, write, errno)),
+            (Err((_, Errno::EINVAL)), Invalid::Defer) => deferred.push(write),
+            (Err(failed), _) => return Err(explain(dir, write, failed)),
             (Ok(()), Invalid::Defer) => {}
             (Ok(()), Invalid::Fatal) => {
                 for write in deferred.drain(..) {
-                    put(dir, write).map_err(|errno| explain(dir, write, errno))?;
+                    put(dir, write).map_err(|failed| explain(dir, write, failed))?;
                 }
             }
         }
@@ -27,16 +27,21 @@ pub(super) fn apply<'w>(cgroup: &Cgroup, writes: impl Iterator<Item = &'w Write>
     Ok(())
 }
 
-fn put(dir: &Dir, write: &Write) -> sys::Result<()> {
+/// The file that refused, and how.
+type Failed<'w> = (&'w str, Errno);
+
+fn put<'w>(dir: &Dir, write: &'w Write) -> std::result::Result<(), Failed<'w>> {
     match (dir.write(&write.file, &write.value), &write.missing) {
         (Err(Errno::ENOENT), Missing::Skip) => Ok(()),
-        (Err(Errno::ENOENT), Missing::Instead { file, value }) => dir.write(file, value),
-        (result, _) => result,
+        (Err(Errno::ENOENT), Missing::Instead { file, value }) => {
+            dir.write(file, value).map_err(|e| (&**file, e))
+        }
+        (result, _) => result.map_err(|e| (&*write.file, e)),
     }
 }
 
-fn explain(dir: &Dir, write: &Write, errno: Errno) -> Error {
-    let Write { file, value, place, controller, .. } = write;
+fn explain(dir: &Dir, write: &Write, (file, errno): Failed<'_>) -> Error {
+    let Write { value, place, controller, .. } = write;
     if errno == Errno::EBUSY && file == "memory.limit_in_bytes" {
         let number = |file: &str| dir.read(file).unwrap_or_default().trim().to_owned();
         let (usage, peak) = (number("memory.usage_in_bytes"), number("memory.max_usage_in_bytes"));
