@@ -24,7 +24,7 @@ pub struct Made<'p> {
 /// Where a container's processes will be killed by cgroup, no others may be: to be called before these
 /// paths go into a state that `delete --force` would act upon.
 pub fn refuse_used(plan: &CgroupPlan) -> Result<()> {
-    let key = ["", "freezer"].iter().find_map(|c| plan.places.iter().find(|place| place.has(c)));
+    let key = ["", "freezer", "devices"].iter().find_map(|c| plan.places.iter().find(|place| place.has(c)));
     let Some(place) = key else { return Ok(()) };
     let path = format!("{}/{}", place.mount, place.relative);
     match open_below(open_root()?.as_fd(), &path) {
@@ -87,7 +87,7 @@ impl Made<'_> {
             Ok(new) => self.prepare(&self.cgroup.dirs[index], new),
             // Without a limit to set, a rootless container goes on in the cgroup of its creator.
             Err(errno @ (Errno::EACCES | Errno::EPERM | Errno::EROFS)) if self.plan.optional => {
-                self.undo(|created| *created == index);
+                self.undo(|created| created == index);
                 self.cgroup.dirs.pop();
                 if self.plan.is_v2() && !self.plan.limits.writes.is_empty() {
                     // The words are runc's; on v1 the same is said of the limit itself.
@@ -102,18 +102,24 @@ impl Made<'_> {
         }
     }
 
-    /// Removes what was made in the selected hierarchies, children first.
-    fn undo(&mut self, selected: impl Fn(&usize) -> bool) {
+    /// Removes what was made in the selected hierarchies, children first. Should it fail, the state still
+    /// names the path for `delete`.
+    fn undo(&mut self, selected: impl Fn(usize) -> bool) {
         let deadline = remove::deadline();
-        for (index, path) in
-            self.created.extract_if(.., |(index, _)| selected(index)).collect::<Vec<_>>().into_iter().rev()
-        {
-            // Should it fail, the state still names the path for `delete`.
-            let _ = remove::tree(self.cgroup.dirs[index].base(), &path, deadline);
+        for (index, path) in self.created.iter().rev().filter(|(index, _)| selected(*index)) {
+            let dir = &self.cgroup.dirs[*index];
+            let _ = if path == dir.relative() {
+                remove::tree(dir.base(), path, deadline)
+            } else {
+                // Another container may have come to live below it.
+                remove::empty(dir.base(), path)
+            };
         }
+        self.created.retain(|(index, _)| !selected(*index));
     }
 
-    /// True when the cgroup is new; its missing ancestors are made too.
+    /// True when the cgroup is new; its missing ancestors are made too. Again when another container's
+    /// failed create has just taken an ancestor away that both use.
     fn mkdir(&mut self, index: usize) -> sys::Result<bool> {
         let dir = &self.cgroup.dirs[index];
         let relative = dir.relative();
@@ -124,14 +130,19 @@ impl Made<'_> {
                 true
             }),
         };
-        match make(relative) {
-            Err(Errno::ENOENT) => {}
-            result => return result,
+        for _ in 0..100 {
+            match make(relative) {
+                Err(Errno::ENOENT) => {}
+                result => return result,
+            }
+            for (end, _) in relative.match_indices('/') {
+                match make(&relative[..end]) {
+                    Err(Errno::ENOENT) => break,
+                    result => result?,
+                };
+            }
         }
-        for (end, _) in relative.match_indices('/') {
-            make(&relative[..end])?;
-        }
-        make(relative)
+        Err(Errno::ENOENT)
     }
 
     /// Makes a directory one that a process can join.

@@ -40,6 +40,11 @@ impl Cgroup {
     }
 }
 
+/// EBUSY when there is anything in it.
+pub(super) fn empty(base: BorrowedFd<'_>, relative: &str) -> sys::Result<()> {
+    rmdir(base, &CString::new(relative).map_err(|_| Errno::EINVAL)?)
+}
+
 /// One rmdir(2) for what has no cgroups below it and no processes.
 pub(super) fn tree(base: BorrowedFd<'_>, relative: &str, deadline: Instant) -> sys::Result<()> {
     let path = CString::new(relative).map_err(|_| Errno::EINVAL)?;

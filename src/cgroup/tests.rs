@@ -306,6 +306,21 @@ fn ancestors_are_made_and_a_cpuset_is_filled_all_the_way_down() {
 }
 
 #[test]
+fn a_failed_create_takes_no_cgroup_of_another_container() {
+    for host in [v1(), v2()].into_iter().flatten() {
+        let case = Case::new(&host, json!({}));
+        let [ours, theirs] =
+            ["a", "b"].map(|leaf| planned(&host, &format!("/{}/{leaf}", case.name), json!({})));
+        let made = create(&ours).unwrap();
+        let other = create(&theirs).unwrap().keep();
+        drop(made);
+        other.join().unwrap();
+        open(&case.plan.paths()).unwrap().remove().unwrap();
+        assert_eq!(case.existing(), [""; 0]);
+    }
+}
+
+#[test]
 fn a_cgroup_that_stays_busy_is_told_with_its_processes() {
     let Some(host) = v2() else { return };
     let case = Case::new(&host, json!({}));
@@ -373,13 +388,13 @@ fn an_update_finds_the_order_that_the_kernel_takes_and_is_taken_back() {
     for (memory, swap, quota, period) in
         [(64 << 20, 128 << 20, 10_000, 1000), (8 << 20, 12 << 20, 10_000, 100_000)]
     {
-        cgroup.update(&set(limited(memory, swap, quota, period)), &set(small.clone())).unwrap();
+        cgroup.update(&set(limited(memory, swap, quota, period)), &case.plan.limits.devices).unwrap();
         assert_eq!(shown(), [memory, swap, quota, period.cast_signed()]);
     }
-    cgroup.update(&set(small.clone()), &set(small.clone())).unwrap();
+    cgroup.update(&set(small.clone()), &case.plan.limits.devices).unwrap();
     let mut broken = limited(64 << 20, 128 << 20, 20_000, 50_000);
     broken["blockIO"] = json!({ "throttleReadBpsDevice": [{ "major": 4095, "minor": 9, "rate": 1 }] });
-    let error = cgroup.update(&set(broken), &set(small.clone())).unwrap_err().to_string();
+    let error = cgroup.update(&set(broken), &case.plan.limits.devices).unwrap_err().to_string();
     assert!(error.contains("/linux/resources/blockIO/throttleReadBpsDevice/0/rate"), "{error}");
     assert_eq!(shown(), [16 << 20, 32 << 20, 10_000, 100_000]);
 }
@@ -416,9 +431,9 @@ fn devices_are_shut_unless_a_rule_opens_them() {
         let resources =
             json!({ "devices": [{ "allow": true, "type": "c", "major": 1, "minor": 11, "access": "r" }] });
         let open = limits(Some(&serde_json::from_value(resources).unwrap()), host.version).unwrap();
-        made.cgroup().update(&open, &case.plan.limits).unwrap();
+        made.cgroup().update(&open, &case.plan.limits.devices).unwrap();
         assert_eq!(tries(made.join(), paths), "yyy", "{:?}", host.version);
-        made.cgroup().update(&case.plan.limits, &open).unwrap();
+        made.cgroup().update(&case.plan.limits, &open.devices).unwrap();
         assert_eq!(tries(made.join(), paths), "yny", "{:?}", host.version);
         if host.version == Version::V2 {
             let dir = made.cgroup().unified().unwrap().open("", O_RDONLY).unwrap();

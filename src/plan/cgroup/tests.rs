@@ -47,12 +47,15 @@ fn refusal(version: Version, resources: Value) -> String {
     limits(Some(&resources), version).unwrap_err().to_string()
 }
 
+/// Version, hierarchies, cgroupsPath, the paths it stands for.
+type PathCase<'a> = (Version, &'a [(&'a str, &'a str, &'a str)], &'a str, &'a [&'a str]);
+
 #[test]
 fn paths_follow_the_hierarchy_and_never_leave_it() {
     let v1 = [("devices", "/d", "/"), ("memory", "/m", "/own/x"), ("name=systemd", "/s", "/user")];
     let hybrid = [("devices", "/d", "/own"), ("", "/u", "/own")];
     let v2 = [("", "/u", "/user.slice/session.scope")];
-    let cases: &[(Version, &[(&str, &str, &str)], &str, &[&str])] = &[
+    let cases: &[PathCase] = &[
         (Version::V1, &v1, "", &["/d/c1", "/m/own/x/c1", "/s/user/c1"]),
         (Version::V1, &v1, "/a/b", &["/d/a/b", "/m/a/b", "/s/a/b"]),
         (Version::V1, &v1, "a/b", &["/d/a/b", "/m/own/x/a/b", "/s/user/a/b"]),
@@ -253,6 +256,7 @@ fn shares_become_weights_by_the_newer_formula() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn invalid_values_name_their_field() {
     let page = |size: &str| json!({ "hugepageLimits": [{ "pageSize": size, "limit": 1 }] });
     let cases = [

@@ -84,8 +84,8 @@ fn cpu(cpu: &LinuxCpu, out: &mut Vec<Write>) -> Result<()> {
     if let Some(shares) = cpu.shares().filter(|value| *value != 0) {
         // The kernel clamps to these without a word.
         let bound = match shares {
-            0..2 => Some("minimum allowed cpu-shares is 2"),
-            262_145.. => Some("maximum allowed cpu-shares is 262144"),
+            0..2 => Some("the minimum allowed cpu-shares is 2"),
+            262_145.. => Some("the maximum allowed cpu-shares is 262144"),
             _ => None,
         };
         if let Some(bound) = bound {
