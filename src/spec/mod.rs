@@ -102,7 +102,7 @@ mod tests {
             (
                 "{\n \"process\": {\"user\": {\"uid\": \"x\"}, \"cwd\": \"/\"}}",
                 "unable to parse config.json (config.json: /process/user/uid): invalid type: string \"x\", \
-                 expected u32 at line 2 column 33",
+                 expected u32 at line 2 column 32",
             ),
             (
                 "{\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"foo\"}]}}",
