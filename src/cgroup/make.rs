@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Makes the planned directories, undone on drop until they are kept. The usual case of one new
+//! directory below an existing one is a single mkdirat(2) a hierarchy; the rest is looked at only when
+//! that call says so.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::dir::{Dir, value_at, write_at};
+use super::{Cgroup, Join, devices, limit, open_below, open_root, remove};
+use crate::error::{Error, Result, While};
+use crate::plan::cgroup::{CgroupPlan, Place, Stage};
+use crate::sys::{self, Errno};
+
+/// The cgroups of a container that is being created.
+pub struct Made<'p> {
+    plan: &'p CgroupPlan,
+    cgroup: Cgroup,
+    join: Join,
+    /// Directories that were not there: the hierarchy's index and the path below its mount, parents first.
+    created: Vec<(usize, String)>,
+}
+
+/// Where a container's processes will be killed by cgroup, no others may be: to be called before these
+/// paths go into a state that `delete --force` would act upon.
+pub fn refuse_used(plan: &CgroupPlan) -> Result<()> {
+    let key = ["", "freezer", "devices"].iter().find_map(|c| plan.places.iter().find(|place| place.has(c)));
+    let Some(place) = key else { return Ok(()) };
+    let path = format!("{}/{}", place.mount, place.relative);
+    match open_below(open_root()?.as_fd(), &path) {
+        // Whatever else is wrong, `create` will find it and say so.
+        Err(_) => Ok(()),
+        Ok(_) => super::open(&plan.paths())?.refuse_used(),
+    }
+}
+
+pub fn create(plan: &CgroupPlan) -> Result<Made<'_>> {
+    let cgroup = Cgroup { dirs: Vec::with_capacity(plan.places.len()) };
+    let mut made = Made { plan, cgroup, join: Join::default(), created: Vec::new() };
+    let root = open_root()?;
+    for place in &plan.places {
+        made.add(root.as_fd(), place).map_err(|e| e.context("unable to apply cgroup configuration"))?;
+    }
+    limit::apply(&made.cgroup, plan.limits.writes.iter().filter(|write| write.stage == Stage::Make))?;
+    for dir in &made.cgroup.dirs {
+        dir.open_join(&mut made.join)?;
+    }
+    Ok(made)
+}
+
+impl Made<'_> {
+    pub fn join(&self) -> &Join {
+        &self.join
+    }
+
+    pub fn cgroup(&self) -> &Cgroup {
+        &self.cgroup
+    }
+
+    pub fn tasks(&self) -> &[OwnedFd] {
+        self.join.tasks()
+    }
+
+    pub fn into_cgroup(&self) -> Option<BorrowedFd<'_>> {
+        self.join.into_cgroup()
+    }
+
+    /// Everything that `linux.resources` asks for.
+    pub fn limit(&self) -> Result<()> {
+        let limits = &self.plan.limits;
+        devices::set(&self.cgroup, limits)?;
+        limit::check_usage(&self.cgroup, limits)?;
+        limit::apply(&self.cgroup, limits.writes.iter().filter(|write| write.stage == Stage::Limit))
+    }
+
+    /// They are the container's from here on.
+    pub fn keep(mut self) -> Cgroup {
+        self.created.clear();
+        Cgroup { dirs: std::mem::take(&mut self.cgroup.dirs) }
+    }
+
+    fn add(&mut self, root: BorrowedFd<'_>, place: &Place) -> Result<()> {
+        let mount = open_below(root, &place.mount).or_unable(|| format!("open {}", place.mount))?;
+        let index = self.cgroup.dirs.len();
+        self.cgroup.dirs.push(Dir::new(&place.controllers, mount, &place.mount, &place.relative));
+        match self.mkdir(index) {
+            Ok(new) => self.prepare(&self.cgroup.dirs[index], new),
+            // Without a limit to set, a rootless container goes on in the cgroup of its creator.
+            Err(errno @ (Errno::EACCES | Errno::EPERM | Errno::EROFS)) if self.plan.optional => {
+                self.undo(|created| created == index);
+                self.cgroup.dirs.pop();
+                if self.plan.is_v2() && !self.plan.limits.writes.is_empty() {
+                    // The words are runc's; on v1 the same is said of the limit itself.
+                    let rule = "rootless needs no limits + no cgrouppath when no permission is granted";
+                    return Err(Error::sys(format!("{rule} for cgroups"), errno));
+                }
+                Ok(())
+            }
+            result => {
+                result.or_unable(|| format!("make the cgroup {}/{}", place.mount, place.relative)).map(drop)
+            }
+        }
+    }
+
+    /// Removes what was made in the selected hierarchies, children first. Should it fail, the state still
+    /// names the path for `delete`.
+    fn undo(&mut self, selected: impl Fn(usize) -> bool) {
+        let deadline = remove::deadline();
+        for (index, path) in self.created.iter().rev().filter(|(index, _)| selected(*index)) {
+            let dir = &self.cgroup.dirs[*index];
+            let _ = if path == dir.relative() {
+                remove::tree(dir.base(), path, deadline)
+            } else {
+                // Another container may have come to live below it.
+                remove::empty(dir.base(), path)
+            };
+        }
+        self.created.retain(|(index, _)| !selected(*index));
+    }
+
+    /// True when the cgroup is new; its missing ancestors are made too. Again when another container's
+    /// failed create has just taken an ancestor away that both use.
+    fn mkdir(&mut self, index: usize) -> sys::Result<bool> {
+        let dir = &self.cgroup.dirs[index];
+        let relative = dir.relative();
+        let mut make = |path: &str| match mkdir(dir.base(), path) {
+            Err(Errno::EEXIST) => Ok(false),
+            result => result.map(|()| {
+                self.created.push((index, path.to_owned()));
+                true
+            }),
+        };
+        for _ in 0..100 {
+            match make(relative) {
+                Err(Errno::ENOENT) => {}
+                result => return result,
+            }
+            for (end, _) in relative.match_indices('/') {
+                match make(&relative[..end]) {
+                    Err(Errno::ENOENT) => break,
+                    result => result?,
+                };
+            }
+        }
+        Err(Errno::ENOENT)
+    }
+
+    /// Makes a directory one that a process can join.
+    fn prepare(&self, dir: &Dir, new: bool) -> Result<()> {
+        if !new {
+            dir.refuse_used()?;
+        }
+        if dir.has("cpuset") {
+            self.fill_cpuset(dir, new)?;
+        }
+        if self.plan.is_v2() {
+            self.enable_controllers(dir)?;
+        }
+        Ok(())
+    }
+
+    /// A v1 cpuset is born empty. What the config does not set is its parent's, as is all of the parent's
+    /// if that is empty too.
+    fn fill_cpuset(&self, dir: &Dir, new: bool) -> Result<()> {
+        let parent = parent(dir.relative());
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            let unable = || format!("copy {file} from the parent of the cgroup {}", dir.path());
+            if self.plan.limits.writes.iter().any(|write| write.file == file) {
+                if !parent.is_empty() {
+                    inherit(dir.base(), parent, file).or_unable(unable)?;
+                }
+            } else if new {
+                let value = inherit(dir.base(), parent, file).or_unable(unable)?;
+                dir.write(file, &value).or_unable(unable)?;
+            } else {
+                inherit(dir.base(), dir.relative(), file).or_unable(unable)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A v2 cgroup has the controllers that its parent hands on, which are those handed on to it.
+    fn enable_controllers(&self, dir: &Dir) -> Result<()> {
+        let unable = || format!("enable the controllers of the cgroup {}", dir.path());
+        let available = value_at(dir.base(), "cgroup.controllers").or_unable(unable)?;
+        let wanted: Vec<&str> = available.split_whitespace().collect();
+        let handed = value_at(dir.base(), &control(parent(dir.relative()))).or_unable(unable)?;
+        if !wanted.iter().all(|controller| handed.split_whitespace().any(|h| h == *controller)) {
+            let all = wanted.iter().map(|c| format!("+{c}")).collect::<Vec<_>>();
+            let ends = dir.relative().match_indices('/').map(|(i, _)| i);
+            for ancestor in [""].into_iter().chain(ends.map(|end| &dir.relative()[..end])) {
+                if write_at(dir.base(), &control(ancestor), &all.join(" ")).is_err() {
+                    // One that cannot be had must not keep the others away. What is missing in the end
+                    // is told by the write that needs it.
+                    for one in &all {
+                        let _ = write_at(dir.base(), &control(ancestor), one);
+                    }
+                }
+            }
+        }
+        self.settle_type(dir)
+    }
+
+    /// Below a threaded cgroup only some controllers work.
+    fn settle_type(&self, dir: &Dir) -> Result<()> {
+        let kind = value_at(dir.base(), &format!("{}/cgroup.type", dir.relative()));
+        let kind = kind.or_unable(|| format!("read cgroup.type of the cgroup {}", dir.path()))?;
+        if kind == "domain" {
+            return Ok(());
+        }
+        let domain = ["memory", "io", "cpu", "hugetlb"];
+        let Some(write) = self.plan.limits.writes.iter().find(|w| domain.contains(&w.controller.as_str()))
+        else {
+            if kind == "domain invalid" {
+                let _ = dir.write("cgroup.type", "threaded");
+            }
+            return Ok(());
+        };
+        let state = if kind == "domain invalid" {
+            "in an invalid state".to_owned()
+        } else {
+            format!("in {kind} mode")
+        };
+        let error = Error::new(format!("cannot enter cgroupv2 {:?} with domain controllers", dir.path()));
+        Err(error.at(write.place.as_str()).because(format!("it is {state}")))
+    }
+}
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        self.join = Join::default();
+        self.undo(|_| true);
+    }
+}
+
+impl Cgroup {
+    fn refuse_used(&self) -> Result<()> {
+        self.dirs.iter().try_for_each(Dir::refuse_used)
+    }
+}
+
+impl Dir {
+    /// A cgroup that was there before must have no processes and must not be frozen. The words are runc's.
+    fn refuse_used(&self) -> Result<()> {
+        let pids = self.pids().or_unable(|| format!("read the processes of the cgroup {}", self.path()))?;
+        if !pids.is_empty() {
+            let count = pids.len();
+            let error = Error::new(format!("container's cgroup is not empty: {count} process(es) found"));
+            return Err(error.hint(format!("the cgroup is {}", self.path())));
+        }
+        let frozen = self.is_unified() || self.has("freezer");
+        if frozen
+            && self.is_frozen().or_unable(|| format!("read the freezer of the cgroup {}", self.path()))?
+        {
+            let error = Error::new("container's cgroup unexpectedly frozen");
+            return Err(error.hint(format!("the cgroup is {}", self.path())));
+        }
+        Ok(())
+    }
+}
+
+fn mkdir(mount: BorrowedFd<'_>, relative: &str) -> sys::Result<()> {
+    sys::fs::mkdirat(mount, &CString::new(relative).map_err(|_| Errno::EINVAL)?, 0o755)
+}
+
+fn parent(relative: &str) -> &str {
+    relative.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+fn control(relative: &str) -> String {
+    format!("{relative}/cgroup.subtree_control").trim_start_matches('/').to_owned()
+}
+
+/// The value of a cpuset file, filled from above where it is empty.
+fn inherit(base: BorrowedFd<'_>, relative: &str, file: &str) -> sys::Result<String> {
+    let path = format!("{relative}/{file}");
+    let path = path.trim_start_matches('/');
+    let value = value_at(base, path)?;
+    if !value.is_empty() || relative.is_empty() {
+        return Ok(value);
+    }
+    let value = inherit(base, parent(relative), file)?;
+    write_at(base, path, &value)?;
+    Ok(value)
+}
