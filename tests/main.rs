@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod harness;
+mod layers;
 mod lifecycle;
