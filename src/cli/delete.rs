@@ -35,8 +35,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
         locked => locked?,
     };
     let state = container.state()?;
-    let frozen = || destroy::cgroup_of(&state).ok().flatten().is_some_and(|c| c.is_frozen().unwrap_or(false));
-    let status = container.status(&state).or_paused(frozen);
+    let status = destroy::status(&container, &state);
     // One that was never started has nothing to lose.
     if !options.force && !matches!(status, Status::Stopped | Status::Created) {
         let id = &options.id;

@@ -20,7 +20,7 @@ pub(super) fn command() -> Command {
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let container = global.container(&flags::id(matches))?.lock("start")?;
     let state = container.state()?;
-    match container.status(&state) {
+    match destroy::status(&container, &state) {
         Status::Created => {}
         Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
         Status::Running => return Err(Error::new("cannot start an already running container")),

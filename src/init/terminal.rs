@@ -39,26 +39,11 @@ impl Init<'_> {
         Ok(())
     }
 
-    pub(super) fn set_up_stdio(&mut self, uid: u32) -> Done {
-        if let Some(slave) = self.terminal.take() {
-            tty::make_controlling(slave.as_fd())?;
-            for number in 0..3 {
-                fs::dup_to(slave.as_fd(), number)?;
-            }
-            return Ok(());
-        }
+    pub(super) fn take_terminal(&mut self) -> Done {
+        let slave = self.terminal.take().ok_or(Errno::ENXIO)?;
+        tty::make_controlling(slave.as_fd())?;
         for number in 0..3 {
-            let stream = fs::inherited(number)?;
-            let stat = fs::fstat(stream)?;
-            // /dev/null is everybody's; its owner is not the container's to change (runc does the same).
-            let null = stat.is(S_IFCHR) && stat.rdev == fs::makedev(1, 3);
-            if stat.uid != uid && !null {
-                match fs::fchown(stream, Some(uid), None) {
-                    // Not mapped, read-only, or a filesystem that has no owners: the stream works as it is.
-                    Ok(()) | Err(Errno::EPERM | Errno::EROFS | Errno::EINVAL) => {}
-                    Err(e) => return Err(e.into()),
-                }
-            }
+            fs::dup_to(slave.as_fd(), number)?;
         }
         Ok(())
     }
