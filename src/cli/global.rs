@@ -76,9 +76,9 @@ impl Global {
         let id = ContainerId::parse(id)?;
         match Store::open(&self.root)? {
             Some(store) => store.get(&id),
-            None => {
-                Err(Error::new("container does not exist").because(format!("{id}")).of_kind(Kind::NotFound))
-            }
+            None => Err(Error::new("container does not exist")
+                .because(format!("{:?}", id.as_str()))
+                .of_kind(Kind::NotFound)),
         }
     }
 }

@@ -12,7 +12,7 @@ mod labels;
 mod limits;
 pub mod mounts;
 mod namespaces;
-mod options;
+pub mod options;
 mod paths;
 mod process;
 mod rootfs;
