@@ -5,7 +5,7 @@ use super::dir::Dir;
 use super::{Cgroup, devices};
 use crate::error::{Error, Result, While};
 use crate::plan::cgroup::{Devices, Invalid, Limits, Missing, Write, no_cgroup};
-use crate::sys::{self, Errno};
+use crate::sys::Errno;
 
 /// In order. A value that the kernel refuses because of an old one of its neighbour (period and quota,
 /// memory and memory+swap) is written again after that one.
