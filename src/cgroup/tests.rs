@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! On the real kernel, as root, in cgroups with names of their own. On a host without one of the versions
 //! its tests have nothing to look at and pass.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicU32, Ordering};

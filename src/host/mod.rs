@@ -1,5 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Facts of this host, read once and without effects, for the planner. Runs in the parent only. May
-//! name: sys, error.
+//! Facts about the machine and the calling process, read without any effect.
+//!
+//! Runs in the calling process, before anything is decided. May name: sys, error.
 
+pub mod account;
 pub mod cgroup;
+pub mod user;
+
+use std::ffi::CString;
+use std::os::fd::AsFd;
+
+use crate::error::{Result, While};
+use crate::sys;
+
+/// What `plan` needs to know.
+#[derive(Debug)]
+pub struct Host {
+    /// Major and minor version of Linux.
+    pub kernel: (u32, u32),
+    pub in_user_namespace: bool,
+    /// The effective user is root, here.
+    pub privileged: bool,
+    /// Where procfs and sysfs are mounted; only read for --no-pivot.
+    pub kernel_mounts: Vec<CString>,
+    pub cgroups: cgroup::Cgroups,
+}
+
+impl Host {
+    pub fn read(no_pivot: bool) -> Result<Host> {
+        Ok(Host {
+            kernel: kernel_version(),
+            in_user_namespace: user::in_user_namespace()?,
+            privileged: sys::cred::effective_uid() == 0,
+            kernel_mounts: if no_pivot { kernel_mounts()? } else { Vec::new() },
+            cgroups: cgroup::read()?,
+        })
+    }
+}
+
+/// (0, 0) for a release that does not begin with two numbers.
+fn kernel_version() -> (u32, u32) {
+    let release = sys::process::kernel_release();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// A line of mountinfo: id parent major:minor root target options ... - type source options.
+fn kernel_mounts() -> Result<Vec<CString>> {
+    const LIMIT: usize = 64 << 20;
+    let file =
+        sys::fs::open(c"/proc/self/mountinfo", sys::fs::O_RDONLY).or_unable(|| "read the mounts".into())?;
+    let text = sys::fs::read_to_end(file.as_fd(), LIMIT).or_unable(|| "read the mounts".into())?;
+    let text = String::from_utf8_lossy(&text);
+    let mut targets: Vec<_> = text.lines().filter_map(kernel_mount).collect();
+    // The last mounted first: what lies over another goes before it.
+    targets.reverse();
+    Ok(targets)
+}
+
+fn kernel_mount(line: &str) -> Option<CString> {
+    let (mount, filesystem) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ').skip(3);
+    let (root, target) = (fields.next()?, fields.next()?);
+    let kind = filesystem.split(' ').next()?;
+    if root == "/" && (kind == "proc" || kind == "sysfs") {
+        CString::new(unescape(target)).ok()
+    } else {
+        None
+    }
+}
+
+/// The kernel writes space, tab, newline and backslash as \ and three octal digits.
+fn unescape(target: &str) -> Vec<u8> {
+    let mut bytes = target.bytes();
+    let mut plain = Vec::new();
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            plain.push(byte);
+            continue;
+        }
+        let code =
+            bytes.by_ref().take(3).fold(0u32, |code, digit| code * 8 + u32::from(digit.wrapping_sub(b'0')));
+        plain.push(code as u8);
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_mounts_are_found_and_unescaped() {
+        let line = r"25 30 0:22 / /mnt/a\040b rw,nosuid - proc proc rw";
+        assert_eq!(kernel_mount(line), Some(c"/mnt/a b".to_owned()));
+        assert_eq!(kernel_mount("25 30 0:22 /sys /x rw - proc proc rw"), None);
+        assert_eq!(kernel_mount("25 30 0:22 / /x rw shared:1 - tmpfs t rw"), None);
+    }
+}

@@ -1,5 +1,228 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Decides, from config.json and the facts of this host, everything that will be done. Pure: no I/O, no
-//! system call; runs in the parent only. May name: spec, step, host's and bundle's types, error.
+//! Decides everything before anything is done: config.json and facts of the host in, the list of
+//! init's steps out. A pure function, run by the parent; no I/O, no system call.
+//!
+//! The order of every operation of a start stands in this file and nowhere else.
 
 pub mod cgroup;
+mod devices;
+pub mod explain;
+mod identity;
+mod labels;
+mod limits;
+pub mod mounts;
+mod namespaces;
+mod options;
+mod paths;
+mod process;
+mod rootfs;
+mod scheduling;
+mod sysctl;
+mod terminal;
+
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::{Process, Spec};
+
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::spec::list;
+use crate::step::{HookPoint, Planned, Slot, Step};
+use crate::sys::process::Limit;
+
+pub use namespaces::{IdMap, IdMaps};
+
+/// What to do, completely.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The new namespaces that init is born into.
+    pub clone: u64,
+    /// A user namespace that init's new namespaces shall belong to: init is born through a process that
+    /// has joined it.
+    pub through: Option<Slot>,
+    /// Namespaces that the parent enters around the clone, so that init is born in them.
+    pub around: Vec<(u64, Slot)>,
+    pub id_maps: Option<IdMaps>,
+    pub oom_score_adj: Option<i32>,
+    /// The user, as the caller numbers it, who must be able to reopen the standard streams.
+    pub stdio_owner: Option<u32>,
+    /// Limits that only the parent may raise: init is in a user namespace.
+    pub limits: Vec<Limit>,
+    pub requests: Vec<Request>,
+    pub steps: Vec<Planned>,
+    pub args: Vec<CString>,
+    pub env: Vec<CString>,
+    /// Which entry of `env` init fills in from the image's passwd.
+    pub home: Option<usize>,
+    /// All namespaces of the container that are not the caller's.
+    pub namespaces: u64,
+    pub warnings: Vec<String>,
+    /// `/dev` becomes read-only once all is in it.
+    readonly_dev: bool,
+}
+
+/// A descriptor that the parent takes before clone.
+#[derive(Debug)]
+pub enum Request {
+    Namespace {
+        namespace: u64,
+        path: PathBuf,
+        place: String,
+    },
+    /// A detached copy of a mount.
+    Tree {
+        path: CString,
+        tree: bool,
+        place: String,
+    },
+    /// Where the terminal's master goes.
+    Console,
+    /// The start fifo.
+    Fifo,
+    /// The container's init, for `exec`.
+    Init,
+}
+
+/// What the command line and the container's directory add to config.json.
+#[derive(Debug)]
+pub struct Options<'a> {
+    pub id: &'a str,
+    pub bundle: &'a Path,
+    pub rootfs: &'a Path,
+    pub no_pivot: bool,
+    /// None with --no-new-keyring.
+    pub keyring: Option<CString>,
+    /// Descriptors from 3 on that the container gets.
+    pub preserve_fds: u32,
+    /// How many of those are sockets of systemd's activation protocol, and their names.
+    pub listen_fds: Option<(u32, Option<String>)>,
+    /// The directory of the container that holds the socket for sd_notify.
+    pub notify_dir: Option<PathBuf>,
+    /// `create`: wait for `start`. `run` and `exec` go on when the parent says so.
+    pub wait_for_start: bool,
+}
+
+/// A new container.
+///
+/// # Errors
+/// What config.json asks for cannot be done, or not by this host: the error names the property.
+pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::CgroupPlan) -> Result<Plan> {
+    let process = process::checked(spec.process().as_ref(), "/process")?;
+    let draft = &mut Draft::default();
+    let spaces = namespaces::decide(spec, host)?;
+
+    draft.add("/linux/cgroupsPath", Step::JoinCgroups);
+    namespaces::enter(draft, &spaces)?;
+    draft.add("", Step::NewSession);
+    identity::keyring(draft, options.keyring.clone());
+    namespaces::enter_late(draft, spec, &spaces)?;
+    let world = rootfs::World::of(spec, options, host, &spaces)?;
+    rootfs::open(draft, &world)?;
+    mounts::add_all(draft, spec, &world, cgroup)?;
+    mounts::add_notify(draft, options)?;
+    devices::add_all(draft, spec, &world)?;
+    terminal::allocate(draft, process)?;
+    paths::make_working_directory(draft, process)?;
+    add_hooks(draft, spec);
+    paths::mask_and_protect(draft, spec)?;
+    sysctl::add_all(draft, spec, &spaces)?;
+    rootfs::finish(draft, spec, &world);
+    namespaces::name(draft, spec, &spaces)?;
+
+    become_process(draft, process, spec, &spaces)?;
+    end(draft, options);
+    process::environment(draft, process, options)?;
+    Ok(draft.finish(&spaces, process))
+}
+
+/// A process in a container that is there: its namespaces are joined, not made.
+///
+/// # Errors
+/// As `create`; places are in the process, given as `/process/...`.
+pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u64) -> Result<Plan> {
+    let process = process::checked(Some(process), "/process")?;
+    let draft = &mut Draft::default();
+    let spaces = namespaces::of_container(spec, namespaces);
+    scheduling::exec_affinity(draft, process)?;
+    draft.add("", Step::JoinCgroups);
+    scheduling::exec_affinity_final(draft, process)?;
+    namespaces::join_container(draft, &spaces);
+    draft.add("", Step::NewSession);
+    identity::keyring(draft, options.keyring.clone());
+    terminal::allocate(draft, process)?;
+    become_process(draft, process, spec, &spaces)?;
+    end(draft, options);
+    process::environment(draft, process, options)?;
+    Ok(draft.finish(&spaces, process))
+}
+
+/// From "in the container's world" to "the container's process, bar the exec".
+fn become_process(
+    draft: &mut Draft,
+    process: &Process,
+    spec: &Spec,
+    spaces: &namespaces::Namespaces,
+) -> Result<()> {
+    terminal::stdio(draft, process, spaces);
+    scheduling::add_all(draft, process, spec)?;
+    limits::add(draft, process, spaces)?;
+    labels::check(process)?;
+    identity::add(draft, process, spaces)
+}
+
+fn end(draft: &mut Draft, options: &Options<'_>) {
+    draft.add("", Step::Ready);
+    if options.wait_for_start {
+        let slot = draft.request(Request::Fifo);
+        draft.add("", Step::AwaitStart(slot));
+    } else {
+        draft.add("", Step::AwaitOrder);
+    }
+    let listen = options.listen_fds.as_ref().map_or(0, |(n, _)| *n);
+    draft.add("/process/args/0", Step::Execute { keep: options.preserve_fds + listen });
+}
+
+fn add_hooks(draft: &mut Draft, spec: &Spec) {
+    let Some(hooks) = spec.hooks() else { return };
+    let prestart = list(hooks.prestart());
+    if !prestart.is_empty() || !list(hooks.create_runtime()).is_empty() {
+        draft.add("/hooks", Step::Hooks(HookPoint::CreateRuntime));
+    }
+    if !list(hooks.create_container()).is_empty() {
+        draft.add("/hooks/createContainer", Step::Hooks(HookPoint::CreateContainer));
+    }
+}
+
+/// A plan in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    plan: Plan,
+}
+
+impl Draft {
+    fn add(&mut self, place: impl Into<String>, step: Step) {
+        self.plan.steps.push(Planned { step, place: place.into() });
+    }
+
+    fn request(&mut self, request: Request) -> Slot {
+        self.plan.requests.push(request);
+        Slot(self.plan.requests.len() - 1)
+    }
+
+    fn warn(&mut self, warning: impl Into<String>) {
+        self.plan.warnings.push(warning.into());
+    }
+
+    fn finish(&mut self, spaces: &namespaces::Namespaces, process: &Process) -> Plan {
+        let mut plan = std::mem::take(&mut self.plan);
+        plan.namespaces = spaces.all();
+        plan.oom_score_adj = process.oom_score_adj();
+        plan
+    }
+}
+
+/// "invalid <what>" at a place of config.json.
+fn invalid(place: impl Into<String>, what: impl Into<String>) -> Error {
+    Error::new(what).at(place)
+}

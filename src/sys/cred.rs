@@ -47,6 +47,10 @@ pub fn effective_uid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+pub fn effective_gid() -> u32 {
+    unsafe { libc::getegid() }
+}
+
 /// A set of capabilities: bit n is capability n of capability.h.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CapSet(pub u64);

@@ -21,6 +21,8 @@ pub const CWD: BorrowedFd<'static> =
 pub enum Resolve {
     /// As inside a chroot at the directory: `..` and absolute links stay below it, no magic links.
     InRoot,
+    /// The same, and a link anywhere in the path is ELOOP.
+    InRootNoLinks,
     /// Never out of the directory (an escape is EXDEV), no links at all, no other filesystem.
     Beneath,
     /// Never out of the directory, but into filesystems mounted below it; no links.
@@ -37,6 +39,7 @@ impl Resolve {
     fn bits(self) -> u64 {
         match self {
             Resolve::InRoot => RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+            Resolve::InRootNoLinks => RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
             Resolve::Beneath => {
                 RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
             }
@@ -241,6 +244,46 @@ fn fstatat(dir: BorrowedFd<'_>, path: &CStr, flags: i32) -> Result<Stat> {
     })
 }
 
+/// One name in a directory, and its type (`S_IFDIR`, `S_IFREG` ...).
+pub struct Entry {
+    pub name: CString,
+    pub kind: u32,
+}
+
+/// Every name in a directory but "." and "..", read before the first is given out: the caller may
+/// remove them as it goes. An O_PATH descriptor will do.
+pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<Entry>> {
+    /// Where struct linux_dirent64 has its record length, its type and its name.
+    const LENGTH: usize = 16;
+    const TYPE: usize = 18;
+    const NAME: usize = 19;
+    let dir = openat(dir, c".", O_RDONLY | O_DIRECTORY, 0)?;
+    let mut buf = [0u8; 8192];
+    let mut found = Vec::new();
+    loop {
+        let n = check(unsafe {
+            libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buf.as_mut_ptr(), buf.len())
+        })?;
+        let mut records = &buf[..n as usize];
+        if records.is_empty() {
+            return Ok(found);
+        }
+        while records.len() > NAME {
+            let length = usize::from(u16::from_ne_bytes([records[LENGTH], records[LENGTH + 1]]));
+            let name = CStr::from_bytes_until_nul(&records[NAME..length]).map_err(|_| Errno::EIO)?;
+            if name != c"." && name != c".." {
+                // DT_* are the S_IF* shifted down; DT_UNKNOWN (0) where a filesystem keeps no types.
+                let kind = match u32::from(records[TYPE]) << 12 {
+                    0 => lstatat(dir.as_fd(), name).map_or(0, |stat| stat.mode & S_IFMT),
+                    kind => kind,
+                };
+                found.push(Entry { name: name.to_owned(), kind });
+            }
+            records = &records[length..];
+        }
+    }
+}
+
 /// The `f_type` of the filesystem a descriptor is on (`PROC_SUPER_MAGIC` ...).
 pub fn filesystem_magic(fd: BorrowedFd<'_>) -> Result<u64> {
     // SAFETY: all zeroes is a valid statfs, and the kernel overwrites it.
@@ -337,6 +380,14 @@ pub fn try_lock(fd: BorrowedFd<'_>, exclusive: bool) -> Result<()> {
     retry(|| check_unit(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }.into()))
 }
 
+/// Gives the lock up for every descriptor of this open file, also those that a clone has copied.
+pub fn unlock(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: all zeroes is a valid flock: the whole file, pid 0 as OFD locks demand.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_UNLCK as libc::c_short;
+    check_unit(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }.into())
+}
+
 /// Marks every descriptor from `first` on close-on-exec (close_range(2), CLOEXEC since Linux 5.11).
 pub fn cloexec_from(first: u32) -> Result<()> {
     const CLOSE_RANGE_CLOEXEC: u32 = 4;
@@ -363,6 +414,12 @@ fn cloexec_each(first: u32) -> Result<()> {
 pub fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
     let flags = if on { libc::FD_CLOEXEC } else { 0 };
     check_unit(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flags) }.into())
+}
+
+/// Reads and writes on this open file say EAGAIN rather than wait.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) }.into())? as i32;
+    check_unit(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) }.into())
 }
 
 /// dup3(2) onto a fixed number, which then stays open over exec.
@@ -412,4 +469,31 @@ pub fn sendfile(to: BorrowedFd<'_>, from: impl AsFd, count: usize) -> Result<usi
         check(unsafe { libc::sendfile(to.as_raw_fd(), from, std::ptr::null_mut(), count) } as _)
             .map(|n| n as usize)
     })
+}
+
+/// The next names in a directory, `.` and `..` left out; None at its end. Allocates nothing.
+pub fn names<'b>(dir: BorrowedFd<'_>, buffer: &'b mut [u8]) -> Result<Option<Names<'b>>> {
+    let n = check(unsafe {
+        libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len())
+    })?;
+    Ok((n > 0).then(|| Names(&buffer[..n as usize])))
+}
+
+/// Names out of the records of getdents64(2): inode (8), offset (8), length (2), type (1), name.
+pub struct Names<'b>(&'b [u8]);
+
+impl<'b> Iterator for Names<'b> {
+    type Item = &'b CStr;
+
+    fn next(&mut self) -> Option<&'b CStr> {
+        loop {
+            let length = usize::from(u16::from_ne_bytes([*self.0.get(16)?, *self.0.get(17)?]));
+            let record = self.0.get(..length)?;
+            self.0 = &self.0[length..];
+            let name = CStr::from_bytes_until_nul(record.get(19..)?).ok()?;
+            if name != c"." && name != c".." {
+                return Some(name);
+            }
+        }
+    }
 }

@@ -107,6 +107,13 @@ pub fn move_mount(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
     })
 }
 
+/// Attaches a mount on an entry of a directory of ours that no image can have touched.
+pub fn move_mount_at(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    const F_EMPTY_PATH: u32 = 0x4;
+    let (from, to, empty) = (mount.as_raw_fd(), dir.as_raw_fd(), c"".as_ptr());
+    check_unit(unsafe { libc::syscall(libc::SYS_move_mount, from, empty, to, name.as_ptr(), F_EMPTY_PATH) })
+}
+
 /// The old mount(2).
 pub fn mount(
     source: Option<&CStr>,

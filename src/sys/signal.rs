@@ -43,10 +43,6 @@ pub fn ignore_sigpipe() -> Result<()> {
     disposition(libc::SIGPIPE, libc::SIG_IGN)
 }
 
-pub fn default_sigpipe() -> Result<()> {
-    disposition(libc::SIGPIPE, libc::SIG_DFL)
-}
-
 /// With SIGCHLD ignored, as some callers leave it, the kernel would reap children before we can.
 pub fn default_sigchld() -> Result<()> {
     disposition(libc::SIGCHLD, libc::SIG_DFL)
@@ -60,16 +56,9 @@ fn disposition(signal: i32, handler: usize) -> Result<()> {
     })
 }
 
-/// Everything that is ignored goes back to its default: exec would hand "ignored" on to the container.
-pub fn reset_dispositions() -> Result<()> {
-    for signal in 1..=64 {
-        match disposition(signal, libc::SIG_DFL) {
-            // SIGKILL and SIGSTOP have no disposition.
-            Ok(()) | Err(Errno::EINVAL) => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
+/// Back to the default: exec would hand "ignored" on to the container.
+pub fn default_disposition(signal: i32) -> Result<()> {
+    disposition(signal, libc::SIG_DFL)
 }
 
 /// A descriptor that every blocked signal can be read from.

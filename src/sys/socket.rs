@@ -93,3 +93,20 @@ pub fn send(socket: BorrowedFd<'_>, payload: &[u8]) -> Result<()> {
     let none: [ControlMessage<'_>; 0] = [];
     retry(|| socket::sendmsg::<()>(socket.as_raw_fd(), &iov, &none, MsgFlags::MSG_NOSIGNAL, None)).map(drop)
 }
+
+/// A datagram socket at a path, for anyone to write to.
+pub fn bind_datagram(path: &[u8]) -> Result<OwnedFd> {
+    let fd = socket::socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    socket::bind(fd.as_raw_fd(), &socket::UnixAddr::new(path)?)?;
+    Ok(fd)
+}
+
+/// One datagram to a path; one that begins with @ is in the abstract namespace.
+pub fn send_datagram(path: &[u8], payload: &[u8]) -> Result<()> {
+    let fd = socket::socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    let address = match path.strip_prefix(b"@") {
+        Some(name) => socket::UnixAddr::new_abstract(name)?,
+        None => socket::UnixAddr::new(path)?,
+    };
+    retry(|| socket::sendto(fd.as_raw_fd(), payload, &address, MsgFlags::MSG_NOSIGNAL)).map(drop)
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The end of a container, each step repeatable: kill, wait until it is empty, remove the cgroups, run
+//! the hooks, remove the directory. A delete that was cut short is gone on with by the next.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use oci_spec::runtime::Spec;
+
+use super::hooks;
+use crate::cgroup::{self, Cgroup};
+use crate::container::{self, Container, Locked, State, Status};
+use crate::error::{Error, Result};
+use crate::spec;
+
+/// runc waits 100 times 100 ms.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Kills whatever is left of it, then removes it.
+pub(super) fn destroy(container: Locked, state: &State) -> Result<()> {
+    // Without its config.json there are no hooks to run, and the rest still has to go.
+    let spec =
+        container.config().ok().and_then(|config| spec::config(&config).ok()).map(|parsed| parsed.value);
+    end(state)?;
+    if let Some(spec) = spec {
+        hooks::run_poststop(&spec, state);
+    }
+    container.remove()
+}
+
+/// A creation that failed: the same, with what its caller knows.
+pub(super) fn undo(container: Locked, spec: &Spec, state: &State) -> Result<()> {
+    end(state)?;
+    hooks::run_poststop(spec, state);
+    container.remove()
+}
+
+/// No process, no cgroup.
+fn end(state: &State) -> Result<()> {
+    let cgroup = cgroup_of(state)?;
+    if let Some(init) = state.open_init()? {
+        // ESRCH: it has ended since.
+        let _ = container::signal(init.as_fd(), libc::SIGKILL);
+        if let Some(cgroup) = &cgroup {
+            // A frozen process dies only once it is thawed.
+            let _ = cgroup.thaw();
+        }
+        if !container::wait_for_end(init.as_fd(), PATIENCE)? {
+            return Err(Error::new("container init still running"));
+        }
+    }
+    let Some(cgroup) = cgroup else { return Ok(()) };
+    // With the first process of a pid namespace all others are gone. Without one they outlive it, and
+    // an init that a killed creator never wrote down is not known at all.
+    let alone = state.init.is_some() && state.namespaces & libc::CLONE_NEWPID as u64 != 0;
+    if !alone {
+        cgroup.kill_all()?;
+    }
+    cgroup.remove()
+}
+
+/// What the container is doing, a freezer looked at where it matters.
+pub(super) fn status(container: &Container, state: &State) -> Status {
+    // A cgroup that cannot be asked, as it is just being made or removed, is not frozen.
+    let frozen = || cgroup_of(state).ok().flatten().is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false));
+    container.status(state).or_paused(frozen)
+}
+
+pub(super) fn cgroup_of(state: &State) -> Result<Option<Cgroup>> {
+    state.cgroup.as_ref().map(|record| cgroup::open(&record.paths)).transpose()
+}

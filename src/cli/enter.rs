@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `exec`: a process into the namespaces and cgroups of a container that runs.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Spec};
+
+use super::exec::{ExecOptions, Overrides, ProcessSource};
+use super::global::Global;
+use super::launch::Mode;
+use super::{console, destroy, environment, pid_file};
+use crate::bundle;
+use crate::cgroup::{Cgroup, Join};
+use crate::container::{Container, ProcessRef, State, Status};
+use crate::error::{Error, Result};
+use crate::plan::{self, Plan};
+use crate::spawn::{self, Child, Foreground, Materials, Terminal};
+use crate::spec::{self, list};
+use crate::{log, seal};
+
+pub(super) fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
+    seal::enter(options.preserve_fds)?;
+    let container = global.container(&options.id)?;
+    let state = container.state()?;
+    let cgroup = destroy::cgroup_of(&state)?;
+    let init = running(&container, &state, cgroup.as_ref(), options.ignore_paused)?;
+    let spec = spec::config(&container.config()?)?.value;
+    let process = process(options, &spec)?;
+    let mode = Mode::Run { detach: options.detach };
+    let terminal = process.terminal().unwrap_or(false);
+    let console = console::open(terminal, options.console_socket.as_deref(), mode)?;
+    let plan = plan(options, &state, &spec, &process)?;
+    let (_, ignored) = ProcessRef::of_caller()?;
+    let foreground = (!options.detach).then(|| Foreground::new(false)).transpose()?;
+    let join = join(cgroup, options)?;
+    let materials = Materials {
+        tasks: join.tasks(),
+        cgroup: join.into_cgroup(),
+        console: console.given,
+        fifo: None,
+        init: Some(init.as_fd()),
+        ignored,
+    };
+    let doing = |error: Error| error.context("unable to start container process");
+    let mut child = spawn::start(&plan, materials, &mut NoHooks).map_err(doing)?;
+    if let Some(path) = &options.pid_file {
+        pid_file::write(path, child.pid)?;
+    }
+    if let Some(path) = &options.pidfd_socket {
+        console::send(path, b"setns", child.pidfd.as_fd())?;
+    }
+    child.go_and_execute(&plan).map_err(doing)?;
+    let Some(foreground) = foreground else {
+        child.keep();
+        return Ok(0);
+    };
+    let mut terminal = match console.kept {
+        Some(ours) => Some(Terminal::new(spawn::receive_master(&ours)?)?),
+        None => None,
+    };
+    Ok(foreground.stay(&mut child, terminal.as_mut())?.code())
+}
+
+/// The container's init, alive; or why nothing can be executed.
+fn running(
+    container: &Container,
+    state: &State,
+    cgroup: Option<&Cgroup>,
+    ignore_paused: bool,
+) -> Result<OwnedFd> {
+    let frozen = || cgroup.is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false));
+    match container.status(state).or_paused(frozen) {
+        Status::Stopped => return Err(Error::new("cannot exec in a stopped container")),
+        Status::Paused if !ignore_paused => {
+            return Err(Error::new("cannot exec in a paused container (use --ignore-paused to override)"));
+        }
+        Status::Creating => return Err(Error::new("cannot exec in a container that is still being created")),
+        Status::Created | Status::Running | Status::Paused => {}
+    }
+    state.open_init()?.ok_or_else(|| Error::new("cannot exec in a stopped container"))
+}
+
+fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process) -> Result<Plan> {
+    let plan = plan::exec(
+        process,
+        spec,
+        &plan::Options {
+            id: &options.id,
+            bundle: &state.bundle,
+            rootfs: &state.rootfs,
+            no_pivot: false,
+            keyring: state.keyring.clone().and_then(|name| CString::new(name).ok()),
+            preserve_fds: options.preserve_fds,
+            listen_fds: environment::Activation::read().listen_fds(),
+            notify_dir: None,
+            wait_for_start: false,
+        },
+        state.namespaces,
+    )?;
+    plan.warnings.iter().for_each(|warning| log::warn(warning));
+    Ok(plan)
+}
+
+fn join(cgroup: Option<Cgroup>, options: &ExecOptions) -> Result<Join> {
+    let Some(mut cgroup) = cgroup else { return Ok(Join::default()) };
+    for sub in &options.cgroups {
+        match sub.controllers.as_slice() {
+            [] => cgroup = cgroup.below(None, &sub.path)?,
+            controllers => {
+                for controller in controllers {
+                    cgroup = cgroup.below(Some(controller), &sub.path)?;
+                }
+            }
+        }
+    }
+    cgroup.join()
+}
+
+/// The whole process from a file, or the container's own with what the flags say put over it.
+fn process(options: &ExecOptions, spec: &Spec) -> Result<Process> {
+    match &options.process {
+        ProcessSource::File(path) => {
+            let parsed = spec::process(&bundle::read_file(path)?)?;
+            parsed.warnings.iter().for_each(|warning| log::warn(warning));
+            Ok(parsed.value)
+        }
+        ProcessSource::Flags(overrides) => {
+            let own = spec.process().clone();
+            let own = own.ok_or_else(|| Error::new("process property must not be empty").at("/process"))?;
+            put_over(own, overrides)
+        }
+    }
+}
+
+fn put_over(mut process: Process, over: &Overrides) -> Result<Process> {
+    process.set_args(Some(over.args.clone()));
+    process.set_terminal(Some(over.terminal));
+    if let Some(cwd) = &over.cwd {
+        process.set_cwd(cwd.into());
+    }
+    if !over.env.is_empty() {
+        let mut env = list(process.env()).to_vec();
+        env.extend_from_slice(&over.env);
+        process.set_env(Some(env));
+    }
+    if let Some(user) = over.user {
+        process.user_mut().set_uid(user.uid);
+        if let Some(gid) = user.gid {
+            process.user_mut().set_gid(gid);
+        }
+    }
+    if !over.additional_gids.is_empty() {
+        let mut gids = list(process.user().additional_gids()).to_vec();
+        gids.extend_from_slice(&over.additional_gids);
+        process.user_mut().set_additional_gids(Some(gids));
+    }
+    if let Some(on) = over.no_new_privileges {
+        process.set_no_new_privileges(Some(on));
+    }
+    if over.selinux_label.is_some() {
+        process.set_selinux_label(over.selinux_label.clone());
+    }
+    if over.apparmor_profile.is_some() {
+        process.set_apparmor_profile(over.apparmor_profile.clone());
+    }
+    if !over.capabilities.is_empty() {
+        let caps = process.capabilities().clone().unwrap_or_default();
+        process.set_capabilities(Some(with_capabilities(caps, &over.capabilities)?));
+    }
+    Ok(process)
+}
+
+/// In the bounding, effective and permitted sets; never inheritable (CVE-2022-29162), and ambient only
+/// where the container's own process has it inheritable.
+fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<LinuxCapabilities> {
+    let mut added = Capabilities::new();
+    for name in names {
+        let bare = name.strip_prefix("CAP_").unwrap_or(name);
+        let known: std::result::Result<Capability, _> = bare.parse();
+        added.insert(known.map_err(|_| Error::new(format!("unknown capability {name:?}")))?);
+    }
+    let with = |set: &Option<Capabilities>| Some(set.iter().flatten().chain(&added).copied().collect());
+    let inheritable = caps.inheritable().clone().unwrap_or_default();
+    let ambient: Capabilities = added.intersection(&inheritable).copied().collect();
+    caps.set_bounding(with(caps.bounding()));
+    caps.set_effective(with(caps.effective()));
+    caps.set_permitted(with(caps.permitted()));
+    if !ambient.is_empty() {
+        caps.set_ambient(Some(caps.ambient().iter().flatten().chain(&ambient).copied().collect()));
+    }
+    Ok(caps)
+}
+
+/// A process that is added to a container has no hooks of its own.
+struct NoHooks;
+
+impl spawn::Host for NoHooks {
+    fn hooks(&mut self, _point: crate::step::HookPoint, _child: &Child) -> Result<()> {
+        Ok(())
+    }
+
+    fn seccomp_listener(&mut self, listener: OwnedFd, _child: &Child) -> Result<()> {
+        drop(listener);
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `exec`: one more process in a running container.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Command};
+
+use super::enter;
+use super::flags::{self, is_on, on_or_off, path, switch, text, texts, value, values};
+use super::global::Global;
+use crate::error::{Error, Result};
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ExecOptions {
+    pub(super) id: String,
+    pub(super) process: ProcessSource,
+    pub(super) console_socket: Option<PathBuf>,
+    pub(super) pidfd_socket: Option<PathBuf>,
+    pub(super) pid_file: Option<PathBuf>,
+    pub(super) detach: bool,
+    pub(super) preserve_fds: u32,
+    pub(super) cgroups: Vec<SubCgroup>,
+    pub(super) ignore_paused: bool,
+}
+
+/// What says how the process shall be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ProcessSource {
+    /// `--process FILE`: a `process` object, whole.
+    File(PathBuf),
+    /// The container's own `process`, with these properties put over it.
+    Flags(Box<Overrides>),
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Overrides {
+    pub(super) args: Vec<String>,
+    pub(super) cwd: Option<String>,
+    /// Appended.
+    pub(super) env: Vec<String>,
+    /// Never the container's own: a terminal is had only by asking.
+    pub(super) terminal: bool,
+    pub(super) user: Option<UserFlag>,
+    pub(super) additional_gids: Vec<u32>,
+    pub(super) selinux_label: Option<String>,
+    pub(super) apparmor_profile: Option<String>,
+    pub(super) no_new_privileges: Option<bool>,
+    /// Added to the container's sets.
+    pub(super) capabilities: Vec<String>,
+}
+
+/// `--user UID[:GID]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct UserFlag {
+    pub(super) uid: u32,
+    pub(super) gid: Option<u32>,
+}
+
+/// `--cgroup [CONTROLLER[,CONTROLLER]:]PATH`: a cgroup below the container's.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SubCgroup {
+    /// None: for all of them.
+    pub(super) controllers: Vec<String>,
+    pub(super) path: String,
+}
+
+pub(super) fn command() -> Command {
+    let usage = "[options] <container-id> <command> [arguments]\n       \
+                 tare exec [options] --process FILE <container-id>";
+    flags::command("exec", "Run another process in a container", usage)
+        .arg(value("process", "FILE", "JSON file with the whole process object").short('p'))
+        .arg(value("cwd", "DIR", "working directory in the container"))
+        .arg(values("env", "NAME=VALUE", "add an environment variable").short('e'))
+        .arg(switch("tty", "give the process a terminal").short('t'))
+        .arg(value("user", "UID[:GID]", "user and group ids").short('u'))
+        .arg(values("additional-gids", "GID", "add a supplementary group id").short('g'))
+        .arg(value("process-label", "LABEL", "SELinux label of the process"))
+        .arg(value("apparmor", "PROFILE", "AppArmor profile of the process"))
+        .arg(switch("no-new-privs", "set no_new_privs"))
+        .arg(values("cap", "CAPABILITY", "add a capability").short('c'))
+        .arg(switch("detach", "do not wait for the process").short('d'))
+        .arg(value("pid-file", "FILE", "file to write the process id to"))
+        .arg(value("console-socket", "SOCKET", "unix socket that receives the terminal's master side"))
+        .arg(value("pidfd-socket", "SOCKET", "unix socket that receives a pidfd of the process"))
+        .arg(flags::preserve_fds())
+        .arg(values("cgroup", "[CONTROLLERS:]PATH", "run in this cgroup below the container's"))
+        .arg(switch("ignore-paused", "also in a paused container"))
+}
+
+impl ExecOptions {
+    pub(super) fn new(matches: &ArgMatches) -> Result<ExecOptions> {
+        let process = match path(matches, "process") {
+            Some(file) => ProcessSource::File(file),
+            None => ProcessSource::Flags(Box::new(Overrides::new(matches)?)),
+        };
+        let cgroups = texts(matches, "cgroup")?;
+        Ok(ExecOptions {
+            id: flags::id(matches),
+            process,
+            console_socket: path(matches, "console-socket"),
+            pidfd_socket: path(matches, "pidfd-socket"),
+            pid_file: path(matches, "pid-file"),
+            detach: is_on(matches, "detach"),
+            preserve_fds: flags::preserved(matches),
+            cgroups: cgroups.iter().map(|text| SubCgroup::new(text)).collect::<Result<_>>()?,
+            ignore_paused: is_on(matches, "ignore-paused"),
+        })
+    }
+}
+
+impl Overrides {
+    fn new(matches: &ArgMatches) -> Result<Overrides> {
+        let mut args = flags::arguments(matches)?;
+        args.drain(..args.len().min(1));
+        let gids = texts(matches, "additional-gids")?;
+        Ok(Overrides {
+            args,
+            cwd: text(matches, "cwd")?,
+            env: texts(matches, "env")?,
+            terminal: is_on(matches, "tty"),
+            user: text(matches, "user")?.map(|user| UserFlag::new(&user)).transpose()?,
+            additional_gids: gids.iter().map(|gid| number(gid, "gid")).collect::<Result<_>>()?,
+            selinux_label: text(matches, "process-label")?,
+            apparmor_profile: text(matches, "apparmor")?,
+            no_new_privileges: on_or_off(matches, "no-new-privs"),
+            capabilities: texts(matches, "cap")?,
+        })
+    }
+}
+
+impl UserFlag {
+    fn new(text: &str) -> Result<UserFlag> {
+        let (uid, gid) = text.split_once(':').map_or((text, None), |(uid, gid)| (uid, Some(gid)));
+        let gid = gid.map(|gid| number(gid, "gid")).transpose()?;
+        Ok(UserFlag { uid: number(uid, "uid")?, gid })
+    }
+}
+
+impl SubCgroup {
+    fn new(text: &str) -> Result<SubCgroup> {
+        let (controllers, path) = text.split_once(':').unwrap_or(("", text));
+        if path.is_empty() {
+            return Err(Error::new(format!("invalid --cgroup {text:?}: no path")));
+        }
+        let controllers = controllers.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Ok(SubCgroup { controllers, path: path.to_owned() })
+    }
+}
+
+fn number(text: &str, what: &str) -> Result<u32> {
+    text.parse().map_err(|_| Error::new(format!("invalid {what} {text:?}")).because("not a number"))
+}
+
+pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    let options = ExecOptions::new(matches)?;
+    enter::exec(global, &options).map_err(|error| error.context("exec failed"))
+}

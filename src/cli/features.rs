@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `features`: what this runtime can do, so that Docker, containerd and CRI-O know before they try.
+//!
+//! Only true statements: a client acts on each. What is not there yet says `false` or an empty list,
+//! as a missing property would mean "unknown".
+
+use std::collections::HashMap;
+
+use clap::{ArgMatches, Command};
+use oci_spec::runtime::{
+    Apparmor, Arch, Cgroup, Features, IDMap, IntelRdt, LinuxFeature, LinuxNamespaceType, LinuxSeccompAction,
+    MemoryPolicy, MountExtensions, NetDevices, Seccomp, Selinux,
+};
+
+use super::global::Global;
+use super::{flags, output, state, version};
+use crate::error::Result;
+
+pub(super) fn command() -> Command {
+    flags::command("features", "Print what tare can do, as JSON", "")
+}
+
+pub(super) fn run(_global: &Global, _matches: &ArgMatches) -> Result<i32> {
+    output::print(&(state::indented(&features(), "    ")? + "\n"))?;
+    Ok(0)
+}
+
+fn features() -> Features {
+    let mut features = Features::default();
+    features
+        .set_oci_version_min("1.0.0".to_owned())
+        .set_oci_version_max(version::SPEC.to_owned())
+        .set_hooks(Some(owned(HOOKS)))
+        .set_mount_options(Some(owned(MOUNT_OPTIONS)))
+        .set_linux(Some(linux()))
+        .set_annotations(Some(HashMap::from([("tare.version".to_owned(), version::TARE.to_owned())])))
+        .set_potentially_unsafe_config_annotations(Some(Vec::new()));
+    features
+}
+
+fn linux() -> LinuxFeature {
+    let mut linux = LinuxFeature::default();
+    linux
+        .set_namespaces(Some(NAMESPACES.to_vec()))
+        .set_capabilities(Some(capabilities()))
+        .set_cgroup(Some(cgroup()))
+        .set_seccomp(Some(seccomp()))
+        .set_apparmor(Some(Apparmor::default().set_enabled(Some(false)).clone()))
+        .set_selinux(Some(Selinux::default().set_enabled(Some(false)).clone()))
+        .set_intel_rdt(Some(intel_rdt()))
+        .set_memory_policy(Some(memory_policy()))
+        .set_mount_extensions(Some(mount_extensions()))
+        .set_net_devices(Some(NetDevices::default().set_enabled(Some(false)).clone()));
+    linux
+}
+
+/// In the order in which they run.
+const HOOKS: &[&str] =
+    &["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+
+/// By name.
+const NAMESPACES: &[LinuxNamespaceType] = &[
+    LinuxNamespaceType::Cgroup,
+    LinuxNamespaceType::Ipc,
+    LinuxNamespaceType::Mount,
+    LinuxNamespaceType::Network,
+    LinuxNamespaceType::Pid,
+    LinuxNamespaceType::Time,
+    LinuxNamespaceType::User,
+    LinuxNamespaceType::Uts,
+];
+
+#[rustfmt::skip]
+const MOUNT_OPTIONS: &[&str] = &[
+    "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "iversion", "lazytime", "loud",
+    "mand", "noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime",
+    "nostrictatime", "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime", "relatime",
+    "remount", "rexec", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime",
+    "rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave",
+    "rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw", "shared", "silent", "slave", "strictatime",
+    "suid", "symfollow", "sync", "tmpcopyup", "unbindable",
+];
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// All that have a name, whether or not the running kernel knows them.
+fn capabilities() -> Vec<String> {
+    let mut names: Vec<String> = caps::all().iter().map(ToString::to_string).collect();
+    names.sort_unstable();
+    names
+}
+
+fn cgroup() -> Cgroup {
+    let mut cgroup = Cgroup::default();
+    cgroup
+        .set_v1(Some(true))
+        .set_v2(Some(true))
+        .set_systemd(Some(false))
+        .set_systemd_user(Some(false))
+        .set_rdma(Some(false));
+    cgroup
+}
+
+/// By name, as the compiler of filters knows them.
+#[rustfmt::skip]
+fn seccomp() -> Seccomp {
+    use LinuxSeccompAction::{
+        ScmpActAllow, ScmpActErrno, ScmpActKill, ScmpActKillProcess, ScmpActKillThread, ScmpActLog, ScmpActNotify,
+        ScmpActTrace, ScmpActTrap,
+    };
+    let actions = vec![
+        ScmpActAllow, ScmpActErrno, ScmpActKill, ScmpActKillProcess, ScmpActKillThread, ScmpActLog, ScmpActNotify,
+        ScmpActTrace, ScmpActTrap,
+    ];
+    let operators = [
+        "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ",
+        "SCMP_CMP_NE",
+    ];
+    let flags = [
+        "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC",
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+    ];
+    let mut seccomp = Seccomp::default();
+    seccomp
+        .set_enabled(Some(true))
+        .set_actions(Some(actions))
+        .set_operators(Some(owned(&operators)))
+        .set_archs(Some(ARCHITECTURES.to_vec()))
+        .set_known_flags(Some(owned(&flags)))
+        .set_supported_flags(Some(owned(&flags)));
+    seccomp
+}
+
+/// By name.
+const ARCHITECTURES: &[Arch] = &[
+    Arch::ScmpArchAarch64,
+    Arch::ScmpArchArm,
+    Arch::ScmpArchLoongarch64,
+    Arch::ScmpArchM68k,
+    Arch::ScmpArchMips,
+    Arch::ScmpArchMips64,
+    Arch::ScmpArchMips64n32,
+    Arch::ScmpArchMipsel,
+    Arch::ScmpArchMipsel64,
+    Arch::ScmpArchMipsel64n32,
+    Arch::ScmpArchParisc,
+    Arch::ScmpArchParisc64,
+    Arch::ScmpArchPpc,
+    Arch::ScmpArchPpc64,
+    Arch::ScmpArchPpc64le,
+    Arch::ScmpArchRiscv64,
+    Arch::ScmpArchS390,
+    Arch::ScmpArchS390x,
+    Arch::ScmpArchX32,
+    Arch::ScmpArchX86,
+    Arch::ScmpArchX86_64,
+];
+
+fn intel_rdt() -> IntelRdt {
+    let mut rdt = IntelRdt::default();
+    rdt.set_enabled(Some(false)).set_schemata(Some(false)).set_monitoring(Some(false));
+    rdt
+}
+
+fn memory_policy() -> MemoryPolicy {
+    let mut policy = MemoryPolicy::default();
+    policy.set_modes(Some(Vec::new())).set_flags(Some(Vec::new()));
+    policy
+}
+
+fn mount_extensions() -> MountExtensions {
+    let mut extensions = MountExtensions::default();
+    extensions.set_idmap(Some(IDMap::default().set_enabled(Some(false)).clone()));
+    extensions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_sorted(words: impl IntoIterator<Item = String>) -> bool {
+        words.into_iter().is_sorted_by(|a, b| a < b)
+    }
+
+    fn strings(value: &serde_json::Value) -> Vec<String> {
+        let array = value.as_array().into_iter().flatten();
+        array.map(|word| word.as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn lists_are_sorted_and_nothing_is_left_unknown() {
+        let json = serde_json::to_value(features()).unwrap_or_default();
+        for pointer in [
+            "/mountOptions",
+            "/linux/namespaces",
+            "/linux/capabilities",
+            "/linux/seccomp/actions",
+            "/linux/seccomp/operators",
+            "/linux/seccomp/archs",
+            "/linux/seccomp/knownFlags",
+        ] {
+            let list = json.pointer(pointer).map(strings).unwrap_or_default();
+            assert!(list.len() > 3 && is_sorted(list), "{pointer}");
+        }
+        assert_eq!(json["linux"]["capabilities"].as_array().map(Vec::len), Some(41));
+        assert_eq!(json["linux"]["namespaces"].as_array().map(Vec::len), Some(8));
+        assert!(!json.to_string().contains("null"), "{json}");
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The container's hooks, at the moments of its life.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use oci_spec::runtime::{Hook, Spec};
+use serde::Serialize;
+
+use super::version;
+use crate::cgroup::Made;
+use crate::container::{State, Status};
+use crate::error::Result;
+use crate::log;
+use crate::spawn::hooks::{self, Kind, Place};
+use crate::spawn::{self, Child};
+use crate::spec::list;
+use crate::step::HookPoint;
+
+/// What a hook reads on its standard input.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    oci_version: &'static str,
+    id: &'a str,
+    status: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pid: i32,
+    bundle: &'a Path,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(pid: &i32) -> bool {
+    *pid == 0
+}
+
+pub(super) fn document(state: &State, status: Status, pid: i32) -> Vec<u8> {
+    let document = Document {
+        oci_version: version::SPEC,
+        id: &state.id,
+        status: status.to_string(),
+        pid,
+        bundle: &state.bundle,
+        annotations: &state.annotations,
+    };
+    // Strings and a number: nothing of it can fail to be JSON, but for a bundle that is not UTF-8.
+    serde_json::to_vec(&document).unwrap_or_default()
+}
+
+fn of(spec: &Spec, kind: Kind) -> &[Hook] {
+    let Some(hooks) = spec.hooks() else { return &[] };
+    list(match kind {
+        Kind::Prestart => hooks.prestart(),
+        Kind::CreateRuntime => hooks.create_runtime(),
+        Kind::CreateContainer => hooks.create_container(),
+        Kind::StartContainer => hooks.start_container(),
+        Kind::Poststart => hooks.poststart(),
+        Kind::Poststop => hooks.poststop(),
+    })
+}
+
+/// Runs one kind in the runtime's namespaces, in the bundle.
+pub(super) fn run(spec: &Spec, kind: Kind, state: &State, status: Status, pid: i32) -> Result<()> {
+    let hooks = of(spec, kind);
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    let bundle = CString::new(state.bundle.as_os_str().as_bytes()).unwrap_or_default();
+    hooks::run(hooks, kind, &document(state, status, pid), Place::Runtime(&bundle))
+}
+
+/// In the namespaces of a container whose init is there.
+pub(super) fn run_inside(spec: &Spec, kind: Kind, document: &[u8], place: Place<'_>) -> Result<()> {
+    hooks::run(of(spec, kind), kind, document, place)
+}
+
+/// All of them, whatever the others do: the runtime specification wants a warning and no more.
+pub(super) fn run_poststop(spec: &Spec, state: &State) {
+    let bundle = CString::new(state.bundle.as_os_str().as_bytes()).unwrap_or_default();
+    for hook in of(spec, Kind::Poststop) {
+        let document = document(state, Status::Stopped, 0);
+        let one = std::slice::from_ref(hook);
+        if let Err(error) = hooks::run(one, Kind::Poststop, &document, Place::Runtime(&bundle)) {
+            log::warn(&error.to_string());
+        }
+    }
+}
+
+/// The parent's side of a start.
+pub(super) struct Hooks<'a> {
+    spec: &'a Spec,
+    state: &'a State,
+    made: &'a Made<'a>,
+    new_pid_namespace: bool,
+    limited: bool,
+}
+
+impl<'a> Hooks<'a> {
+    pub(super) fn new(
+        spec: &'a Spec,
+        state: &'a State,
+        made: &'a Made<'a>,
+        new_pid_namespace: bool,
+    ) -> Hooks<'a> {
+        Hooks { spec, state, made, new_pid_namespace, limited: false }
+    }
+
+    /// Last of all, so that a tight limit need not hold what init needs; but hooks of the runtime may
+    /// count on the limits.
+    pub(super) fn limit(&mut self) -> Result<()> {
+        if !self.limited {
+            self.limited = true;
+            self.made.limit()?;
+        }
+        Ok(())
+    }
+}
+
+impl spawn::Host for Hooks<'_> {
+    fn hooks(&mut self, point: HookPoint, child: &Child) -> Result<()> {
+        self.limit()?;
+        match point {
+            HookPoint::CreateRuntime => {
+                run(self.spec, Kind::Prestart, self.state, Status::Creating, child.pid)?;
+                run(self.spec, Kind::CreateRuntime, self.state, Status::Creating, child.pid)
+            }
+            HookPoint::CreateContainer => {
+                let pid = if self.new_pid_namespace { 1 } else { child.pid };
+                let place = Place::Container { init: child.pidfd.as_fd(), namespaces: self.state.namespaces };
+                let document = document(self.state, Status::Creating, pid);
+                run_inside(self.spec, Kind::CreateContainer, &document, place)
+            }
+        }
+    }
+
+    fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
+        let _ = (listener, child);
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `create` and `run`: from a bundle to an init that waits, all effects behind guards that undo them.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use oci_spec::runtime::Spec;
+
+use super::create::CreateOptions;
+use super::environment::Activation;
+use super::global::Global;
+use super::hooks::Hooks;
+use super::{console, destroy, pid_file};
+use crate::bundle::Bundle;
+use crate::cgroup;
+use crate::container::{CgroupRecord, ContainerId, Driver, Locked, Phase, ProcessRef, State, Store};
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::plan::cgroup::CgroupPlan;
+use crate::plan::{self, Plan};
+use crate::spawn::{self, Child, Materials};
+use crate::{log, seal};
+
+/// Whether init waits for `start`, or for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Create,
+    Run { detach: bool },
+}
+
+/// Everything decided, nothing done.
+pub(super) struct Prepared {
+    pub(super) id: ContainerId,
+    bundle: Bundle,
+    cgroup: CgroupPlan,
+    pub(super) plan: Plan,
+    state: State,
+    ignored: u64,
+}
+
+/// A container whose init is ready, and recorded.
+pub(super) struct Launched {
+    pub(super) container: Locked,
+    pub(super) state: State,
+    pub(super) spec: Spec,
+    pub(super) child: Child,
+    pub(super) master: Option<OwnedFd>,
+}
+
+pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> Result<Prepared> {
+    let id = ContainerId::parse(&options.id)?;
+    let bundle = Bundle::read(&options.bundle)?;
+    bundle.spec.warnings.iter().for_each(|warning| log::warn(warning));
+    let spec = &bundle.spec.value;
+    let host = Host::read(options.no_pivot)?;
+    let rootless = global.rootless.unwrap_or(!host.privileged || host.in_user_namespace);
+    let cgroup = plan::cgroup::plan(spec, id.as_str(), &host.cgroups, rootless)?;
+    let rootfs = bundle.rootfs()?;
+    let keyring = (!options.no_new_keyring).then(seal::random_name);
+    let activation = Activation::read();
+    let plan_options = plan::Options {
+        id: id.as_str(),
+        bundle: &bundle.path,
+        rootfs: &rootfs,
+        no_pivot: options.no_pivot,
+        keyring: keyring.clone().map(|name| CString::new(name).unwrap_or_default()),
+        preserve_fds: options.preserve_fds,
+        listen_fds: activation.listen_fds(),
+        notify_dir: activation.notify_dir(&global.root, &id),
+        wait_for_start: mode == Mode::Create,
+    };
+    let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
+    plan.warnings.iter().for_each(|warning| log::warn(warning));
+    let (creator, ignored) = ProcessRef::of_caller()?;
+    let mut state = State::creating(&id, creator)?;
+    state.bundle.clone_from(&bundle.path);
+    state.rootfs = rootfs;
+    state.annotations = spec.annotations().clone().unwrap_or_default().into_iter().collect();
+    state.cgroup = Some(CgroupRecord { driver: Driver::Cgroupfs, unit: None, paths: cgroup.paths() });
+    state.namespaces = plan.namespaces;
+    state.keyring = keyring;
+    Ok(Prepared { id, bundle, cgroup, plan, state, ignored })
+}
+
+/// # Errors
+/// And then nothing is left: no process, no cgroup, no directory.
+pub(super) fn launch(
+    global: &Global,
+    options: &CreateOptions,
+    prepared: Prepared,
+    mode: Mode,
+) -> Result<Launched> {
+    let Prepared { id, bundle, cgroup, plan, mut state, ignored } = prepared;
+    let terminal = console::wanted(&bundle.spec.value);
+    let console = console::open(terminal, options.console_socket.as_deref(), mode)?;
+    let container = Store::make(&global.root)?.create(&id, "create")?;
+    let spec = bundle.spec.value;
+    let started = record(&container, &bundle.config, &state).and_then(|()| {
+        let made = cgroup::create(&cgroup)?;
+        let mut hooks = Hooks::new(&spec, &state, &made, plan.clone & NEW_PID != 0);
+        let fifo = (mode == Mode::Create).then(|| container.fifo_make().and_then(|()| container.fifo_open()));
+        let materials = Materials {
+            tasks: made.tasks(),
+            cgroup: made.into_cgroup(),
+            console: console.given,
+            fifo: fifo.transpose()?,
+            init: None,
+            ignored,
+        };
+        let child = spawn::start(&plan, materials, &mut hooks).map_err(in_init)?;
+        hooks.limit()?;
+        commit(&container, &mut state, &child, mode)?;
+        announce(options, &child)?;
+        Ok((child, made))
+    });
+    let (mut child, made) = match started {
+        Ok(started) => started,
+        Err(error) => return Err(give_up(container, &spec, &state, error)),
+    };
+    let went = match mode {
+        Mode::Create => child.go(),
+        Mode::Run { .. } => child.go_and_execute(&plan),
+    };
+    if let Err(error) = went {
+        drop(child);
+        drop(made);
+        return Err(give_up(container, &spec, &state, error));
+    }
+    made.keep();
+    if mode != (Mode::Run { detach: false }) {
+        child.keep();
+    }
+    Ok(Launched { container, state, spec, child, master: console.kept })
+}
+
+const NEW_PID: u64 = libc::CLONE_NEWPID as u64;
+
+/// The journal, before the first effect outside of the container's own directory.
+fn record(container: &Locked, config: &[u8], state: &State) -> Result<()> {
+    container.save_config(config)?;
+    container.save(state)
+}
+
+/// The words that runc puts before whatever init could not do.
+pub(super) fn in_init(error: Error) -> Error {
+    error.context("error during container init").context("unable to start container process")
+}
+
+/// From here on `state` and `delete` know init.
+fn commit(container: &Locked, state: &mut State, child: &Child, mode: Mode) -> Result<()> {
+    state.init = Some(ProcessRef::of(child.pid)?);
+    state.phase = if mode == Mode::Create { Phase::Created } else { Phase::Running };
+    container.save(state)
+}
+
+fn announce(options: &CreateOptions, child: &Child) -> Result<()> {
+    if let Some(path) = &options.pid_file {
+        pid_file::write(path, child.pid)?;
+    }
+    match &options.pidfd_socket {
+        Some(path) => console::send(path, b"standard", child.pidfd.as_fd()),
+        None => Ok(()),
+    }
+}
+
+/// As if it had never been attempted; the error stays the one that counts.
+fn give_up(container: Locked, spec: &Spec, state: &State, error: Error) -> Error {
+    if let Err(second) = destroy::undo(container, spec, state) {
+        log::warn(&second.to_string());
+    }
+    error
+}
+
+/// For `explain` and `create --dry-run`.
+pub(super) fn explain(global: &Global, options: &CreateOptions) -> Result<String> {
+    let prepared = prepare(global, options, Mode::Create)?;
+    let paths = prepared.cgroup.paths();
+    let cgroups: String =
+        paths.iter().map(|(name, path)| format!("make the cgroup {path} ({name})\n")).collect();
+    Ok(format!("{cgroups}{}", prepared.plan))
+}

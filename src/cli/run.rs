@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `run`: create and start in one, and by default stay until the program ends.
+
+use std::os::fd::AsFd;
+
+use clap::{ArgMatches, Command};
+
+use super::create::{self, CreateOptions};
+use super::flags::{self, is_on, switch};
+use super::global::Global;
+use super::launch::{self, Mode};
+use super::{destroy, hooks, notify};
+use crate::container::Status;
+use crate::error::{self, Result};
+use crate::seal;
+use crate::spawn::hooks::Kind;
+use crate::spawn::{self, Foreground, Terminal};
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct RunOptions {
+    pub(super) create: CreateOptions,
+    pub(super) detach: bool,
+    /// Leave the container there when its process has ended.
+    pub(super) keep: bool,
+    pub(super) no_subreaper: bool,
+}
+
+pub(super) fn command() -> Command {
+    create::shared(flags::command("run", "Create and start a container", "[options] <container-id>"))
+        .arg(switch("detach", "do not wait for the container's process").short('d'))
+        .arg(switch("keep", "do not delete the container when its process ends"))
+        .arg(switch("no-subreaper", "do not adopt the container's orphaned processes"))
+}
+
+impl RunOptions {
+    pub(super) fn new(matches: &ArgMatches) -> RunOptions {
+        RunOptions {
+            create: CreateOptions::shared(matches),
+            detach: is_on(matches, "detach"),
+            keep: is_on(matches, "keep"),
+            no_subreaper: is_on(matches, "no-subreaper"),
+        }
+    }
+}
+
+pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    let options = RunOptions::new(matches);
+    run_container(global, &options).map_err(|error| error.context(create::failed("run")))
+}
+
+fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
+    seal::enter(options.create.preserve_fds)?;
+    let mode = Mode::Run { detach: options.detach };
+    let prepared = launch::prepare(global, &options.create, mode)?;
+    let foreground = (!options.detach).then(|| Foreground::new(!options.no_subreaper)).transpose()?;
+    let mut launched = launch::launch(global, &options.create, prepared, mode)?;
+    let pid = launched.child.pid;
+    let poststart = hooks::run(&launched.spec, Kind::Poststart, &launched.state, Status::Running, pid);
+    if let Err(error) = poststart {
+        destroy::destroy(launched.container, &launched.state)?;
+        return Err(error);
+    }
+    // `kill`, `exec` and `delete` must not wait for a container that we only watch.
+    let container = launched.container.unlock();
+    notify::pass_ready(&container, pid, launched.child.pidfd.as_fd())?;
+    let Some(foreground) = foreground else { return Ok(0) };
+    let mut terminal = match launched.master {
+        Some(ours) => Some(Terminal::new(spawn::receive_master(&ours)?)?),
+        None => None,
+    };
+    let exit = foreground.stay(&mut launched.child, terminal.as_mut())?;
+    drop(terminal);
+    if !options.keep {
+        match container.lock("run") {
+            Ok(container) => destroy::destroy(container, &launched.state)?,
+            // Somebody else has deleted it.
+            Err(error) if error.kind() == error::Kind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(exit.code())
+}

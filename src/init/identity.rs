@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Who the process becomes. Every change is read back: a call that an outer filter or a bug turned
+//! into nothing must not start a container as root (runc, crun and youki all would).
+
+use std::ffi::CStr;
+use std::os::fd::AsRawFd;
+
+use super::{Done, Fault, Init, NOT_IN_FORCE};
+use crate::channel::{Note, Report};
+use crate::step::{CapPlan, Identity};
+use crate::sys::cred::{self, CapSet};
+use crate::sys::process::{self, BpfInstruction, Limit};
+use crate::sys::{self, Errno};
+
+/// The highest capability that a 64-bit set can hold; the kernel's own last one ends the loops.
+const LAST: u8 = 63;
+
+impl Init<'_> {
+    pub(super) fn set_limits(&mut self, limits: &[Limit]) -> Done {
+        for (i, limit) in limits.iter().enumerate() {
+            process::set_limit(0, limit).map_err(|errno| Fault { errno, note: Note::Item(i) })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_no_new_privileges(&mut self) -> Done {
+        process::set_no_new_privs()?;
+        if process::no_new_privs()? { Ok(()) } else { Err(NOT_IN_FORCE) }
+    }
+
+    pub(super) fn load_seccomp(&mut self, flags: u64, program: &[BpfInstruction], listener: bool) -> Done {
+        let fd = process::set_seccomp(flags, program)?;
+        if listener && let Some(fd) = fd {
+            // The parent takes it out of this process: under the filter we could not send it.
+            self.work.channel.send(&Report::SeccompFd(fd.as_raw_fd()))?;
+            self.await_go()?;
+        }
+        if process::seccomp_mode()? == 2 { Ok(()) } else { Err(NOT_IN_FORCE) }
+    }
+
+    pub(super) fn become_identity(&mut self, identity: &Identity) -> Done {
+        if let Some(umask) = identity.umask {
+            sys::fs::umask(umask);
+        }
+        if let Some(caps) = &identity.caps {
+            shrink_bounding(caps.bounding)?;
+        }
+        if identity.caps.is_some() {
+            cred::keep_caps(true)?;
+        }
+        if let Some(groups) = &identity.groups {
+            set_groups(groups)?;
+        }
+        cred::setresgid(identity.gid)?;
+        cred::setresuid(identity.uid)?;
+        if !cred::ids_are(identity.uid, identity.gid)? {
+            return Err(NOT_IN_FORCE);
+        }
+        if let Some(caps) = &identity.caps {
+            cred::keep_caps(false)?;
+            apply_capabilities(caps)?;
+        }
+        // The kernel drops both when ids change.
+        process::set_parent_death_signal(libc::SIGKILL)?;
+        Ok(process::set_dumpable(false)?)
+    }
+
+    pub(super) fn enter_working_directory(&mut self, path: &CStr, last: bool) -> Done {
+        if self.in_working_directory {
+            return Ok(());
+        }
+        match sys::fs::chdir(path) {
+            Ok(()) => {}
+            Err(Errno::EACCES) if !last => return Ok(()),
+            Err(e) => return Err(e.into()),
+        }
+        self.in_working_directory = true;
+        // CVE-2024-21626: a directory outside the root is told as "(unreachable)/...".
+        let mut buffer = [0; 4096];
+        if sys::fs::getcwd(&mut buffer)?.starts_with(b"/") { Ok(()) } else { Err(NOT_IN_FORCE) }
+    }
+}
+
+fn set_groups(groups: &[u32]) -> Done {
+    match cred::setgroups(groups) {
+        Ok(()) => {}
+        // A user namespace whose maps an ordinary user wrote has setgroups denied: with none asked
+        // for, there is nothing to set.
+        Err(Errno::EPERM) if groups.is_empty() => return Ok(()),
+        Err(e) => return Err(e.into()),
+    }
+    if cred::groups_are(groups)? { Ok(()) } else { Err(NOT_IN_FORCE) }
+}
+
+/// Only what is held can be dropped, and the kernel's last capability ends the walk with EINVAL.
+fn shrink_bounding(keep: CapSet) -> Done {
+    for cap in 0..=LAST {
+        if keep.0 >> cap & 1 == 1 {
+            continue;
+        }
+        match cred::bounding_drop(cap) {
+            Ok(()) => {}
+            Err(Errno::EINVAL) => return Ok(()),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// An ambient capability needs its permitted and inheritable ones; without, it is left out (runc warns).
+fn apply_capabilities(caps: &CapPlan) -> Done {
+    cred::ambient_clear()?;
+    cred::capset(&caps.sets)?;
+    if cred::capget()? != caps.sets {
+        return Err(NOT_IN_FORCE);
+    }
+    for cap in 0..=LAST {
+        if caps.ambient.0 >> cap & 1 == 1 {
+            match cred::ambient_raise(cap) {
+                Ok(()) | Err(Errno::EPERM | Errno::EINVAL) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+    Ok(())
+}

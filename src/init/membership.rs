@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where init belongs: cgroups, namespaces, session, keyring.
+
+use std::ffi::CStr;
+use std::os::fd::AsFd;
+
+use super::{Done, Fault, Init, NOT_IN_FORCE};
+use crate::channel::{Note, Order, Report};
+use crate::step::{HookPoint, Slot};
+use crate::sys::{self, Errno};
+
+impl Init<'_> {
+    /// A process of one thread that writes 0 to a v1 `tasks` file moves itself without the lock that
+    /// `cgroup.procs` takes, and without its 10 ms wait for an RCU grace period
+    /// (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
+    pub(super) fn join_cgroups(&mut self) -> Done {
+        for (i, tasks) in self.work.tasks.iter().enumerate() {
+            sys::fs::write(tasks.as_fd(), b"0").map_err(|errno| Fault { errno, note: Note::Item(i) })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn join_namespace(&mut self, namespace: u64, slot: Slot) -> Done {
+        Ok(sys::process::setns(self.fd(slot), namespace)?)
+    }
+
+    pub(super) fn await_id_maps(&mut self) -> Done {
+        self.work.channel.send(&Report::Maps)?;
+        self.await_go()
+    }
+
+    pub(super) fn await_hooks(&mut self, point: HookPoint) -> Done {
+        self.work.channel.send(&Report::Hooks(point))?;
+        self.await_go()
+    }
+
+    /// An `Abort` has its reason on the parent's side, which prints it.
+    pub(super) fn await_go(&mut self) -> Done {
+        match self.work.channel.receive()? {
+            Order::Go => Ok(()),
+            Order::Abort => sys::process::exit_now(1),
+        }
+    }
+
+    /// Until the maps were there we were nobody. What the kernel then calls 0 is the map's business.
+    pub(super) fn become_namespace_root(&mut self) -> Done {
+        sys::cred::setresgid(0)?;
+        sys::cred::setresuid(0)?;
+        // The groups of the caller are not mapped; where setgroups is denied they stay.
+        match sys::cred::setgroups(&[]) {
+            Ok(()) | Err(Errno::EPERM) => {}
+            Err(e) => return Err(e.into()),
+        }
+        // A change of ids clears the parent-death signal and sets dumpable as it was.
+        sys::process::set_parent_death_signal(libc::SIGKILL)?;
+        sys::process::set_dumpable(false)?;
+        if sys::cred::ids_are(0, 0)? { Ok(()) } else { Err(NOT_IN_FORCE) }
+    }
+
+    /// A kernel without keyrings is as good as one where everybody has their own.
+    pub(super) fn join_keyring(&mut self, name: &CStr) -> Done {
+        match sys::keyring::join_session(name) {
+            Ok(keyring) => Ok(sys::keyring::allow_search(keyring)?),
+            Err(Errno::ENOSYS) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The clocks of the new time namespace, before anybody is in it.
+    pub(super) fn set_time_offsets(&mut self, lines: &CStr) -> Done {
+        let file = sys::fs::open(c"/proc/self/timens_offsets", sys::fs::O_WRONLY)?;
+        Ok(sys::fs::write_all(file.as_fd(), lines.to_bytes())?)
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `mounts[]`: made detached, with their flags on, and attached last, by descriptor to descriptor.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::{Done, Fault, Init, copy_up, devices, old_mount, resolve};
+use crate::channel::Note;
+use crate::step::{BindMount, CgroupTree, FsMount, Source};
+use crate::sys::fs::{self, S_IFDIR};
+use crate::sys::mount::{self, Attr, Depth};
+use crate::sys::{self, Errno};
+
+impl Init<'_> {
+    pub(super) fn mount(&mut self, fs: &FsMount) -> Done {
+        let root = self.root()?;
+        let target = target_of(root, fs)?;
+        let made = match make(fs, target.as_fd()) {
+            Err(Fault { errno: Errno::ENOSYS, .. }) => return self.mount_the_old_way(fs, &target),
+            Err(fault) => match &fs.bind_fallback {
+                Some(host) if fault.errno == Errno::EPERM => {
+                    let tree = self.open_source(host, Depth::Tree)?;
+                    set(tree.as_fd(), Depth::One, &Attr { set: fs.attrs, ..Attr::default() })?;
+                    tree
+                }
+                _ => return Err(fault),
+            },
+            Ok(made) => made,
+        };
+        fill(fs, made.as_fd())?;
+        if fs.copy_up {
+            copy_up::tree(target.as_fd(), made.as_fd())?;
+            set(made.as_fd(), Depth::One, &Attr { set: fs.attrs, ..Attr::default() })?;
+        }
+        mount::move_mount(made.as_fd(), target.as_fd())?;
+        if fs.propagation != 0 {
+            set(made.as_fd(), Depth::One, &Attr { propagation: fs.propagation, ..Attr::default() })?;
+        }
+        Ok(())
+    }
+
+    fn mount_the_old_way(&self, fs: &FsMount, target: &OwnedFd) -> Done {
+        old_mount::filesystem(fs, target.as_fd())?;
+        let made = resolve::target(self.root()?, &fs.target)?;
+        fill(fs, made.as_fd())
+    }
+
+    pub(super) fn bind(&mut self, bind: &BindMount) -> Done {
+        let root = self.root()?;
+        let opened;
+        let tree = match &bind.source {
+            Source::Opened(slot) => self.fd(*slot),
+            Source::Path(path) => match self.open_source(path, bind.depth) {
+                Err(Errno::ENOSYS) => return old_mount::bind(root, bind, path),
+                result => {
+                    opened = result?;
+                    opened.as_fd()
+                }
+            },
+        };
+        let directory = fs::fstat(tree)?.is(S_IFDIR);
+        let target = if directory {
+            resolve::target_dir(root, &bind.target)?
+        } else {
+            resolve::target_file(root, &bind.target)?
+        };
+        set(tree, Depth::One, &bind.attr)?;
+        set(tree, Depth::Tree, &bind.tree_attr)?;
+        let (propagation, depth) = bind.propagation;
+        if let Err(errno) = mount::move_mount(tree, target.as_fd()) {
+            // The kernel's EINVAL for a directory on a file or the reverse is mount(2)'s ENOTDIR, which
+            // Docker explains to its user.
+            let unlike = errno == Errno::EINVAL && fs::fstat(target.as_fd())?.is(S_IFDIR) != directory;
+            return Err(if unlike { Errno::ENOTDIR.into() } else { errno.into() });
+        }
+        set(tree, depth, &Attr { propagation, ..Attr::default() })
+    }
+
+    /// A small tmpfs with a bind of each hierarchy in it; or on v2 the one directory itself.
+    pub(super) fn cgroup_tree(&mut self, tree: &CgroupTree) -> Done {
+        let target = resolve::target_dir(self.root()?, &tree.target)?;
+        if let [(path, name)] = tree.hierarchies.as_slice()
+            && name.is_empty()
+        {
+            let own = self.open_source(path, Depth::One)?;
+            set(own.as_fd(), Depth::One, &tree.attr)?;
+            return Ok(mount::move_mount(own.as_fd(), target.as_fd())?);
+        }
+        let top = tmpfs(c"755")?;
+        mount::move_mount(top.as_fd(), target.as_fd())?;
+        for (path, name) in &tree.hierarchies {
+            fs::mkdirat(top.as_fd(), name, 0o755)?;
+            let own = self.open_source(path, Depth::One)?;
+            mount::move_mount_at(own.as_fd(), top.as_fd(), name)?;
+        }
+        for (to, name) in &tree.links {
+            fs::symlinkat(to, top.as_fd(), name)?;
+        }
+        set(top.as_fd(), Depth::Tree, &tree.attr)
+    }
+}
+
+/// A new tmpfs, attached nowhere.
+fn tmpfs(mode: &std::ffi::CStr) -> sys::Result<OwnedFd> {
+    let context = mount::fsopen(c"tmpfs")?;
+    mount::fsconfig_string(context.as_fd(), c"source", c"tmpfs")?;
+    mount::fsconfig_string(context.as_fd(), c"mode", mode)?;
+    mount::fsconfig_create(context.as_fd())?;
+    mount::fsmount(context.as_fd(), 0)
+}
+
+/// Does nothing for nothing.
+pub(super) fn set(mount: BorrowedFd<'_>, depth: Depth, attr: &Attr) -> Done {
+    if *attr == Attr::default() { Ok(()) } else { Ok(mount::set_attr(mount, depth, attr)?) }
+}
+
+fn target_of(root: BorrowedFd<'_>, fs: &FsMount) -> Done<OwnedFd> {
+    if !fs.strict_target {
+        return resolve::target_dir(root, &fs.target);
+    }
+    match resolve::entry(root, &fs.target) {
+        Ok(entry) if fs::fstat(entry.as_fd())?.is(S_IFDIR) => Ok(entry),
+        // proc or sysfs on a link or file of the image: the runtime would trust what is behind it.
+        Ok(_) => Err(Errno::ENOTDIR.into()),
+        Err(Errno::ENOENT) => resolve::target_dir(root, &fs.target),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The filesystem, detached, with its flags.
+fn make(fs: &FsMount, target: BorrowedFd<'_>) -> Done<OwnedFd> {
+    let context = mount::fsopen(&fs.kind)?;
+    let configured = configure(fs, context.as_fd(), target);
+    configured.map_err(|errno| Fault { errno, note: kernel_words(context.as_fd()) })?;
+    // What is copied up must be writable until it is there.
+    let attrs = if fs.copy_up { fs.attrs & !mount::ATTR_RDONLY } else { fs.attrs };
+    mount::fsmount(context.as_fd(), attrs)
+        .map_err(|errno| Fault { errno, note: kernel_words(context.as_fd()) })
+}
+
+fn configure(fs: &FsMount, context: BorrowedFd<'_>, target: BorrowedFd<'_>) -> sys::Result<()> {
+    mount::fsconfig_string(context, c"source", &fs.source)?;
+    for (key, value) in &fs.options {
+        match value {
+            Some(value) => mount::fsconfig_string(context, key, value)?,
+            None => mount::fsconfig_flag(context, key)?,
+        }
+    }
+    if fs.inherit_mode {
+        let mode = octal(fs::fstat(target)?.mode & 0o7777);
+        let mode = std::ffi::CStr::from_bytes_with_nul(&mode).map_err(|_| Errno::EINVAL)?;
+        mount::fsconfig_string(context, c"mode", mode)?;
+    }
+    mount::fsconfig_create(context)
+}
+
+/// Five octal digits and the end.
+fn octal(mode: u32) -> [u8; 6] {
+    let digit = |shift: u32| b'0' + (mode >> shift & 7) as u8;
+    [b'0', digit(9), digit(6), digit(3), digit(0), 0]
+}
+
+/// Why the kernel refused, in its own words where it has any.
+fn kernel_words(context: BorrowedFd<'_>) -> Note {
+    let mut buffer = [0; 512];
+    let words = mount::fs_log(context, &mut buffer);
+    if words.is_empty() {
+        return Note::None;
+    }
+    let mut text = [0; 96];
+    let n = words.len().min(text.len());
+    text[..n].copy_from_slice(&words[..n]);
+    Note::Kernel(text)
+}
+
+/// What `/dev` gets before anyone can see it.
+fn fill(fs: &FsMount, top: BorrowedFd<'_>) -> Done {
+    for (i, (name, node)) in fs.nodes.iter().enumerate() {
+        devices::make(top, name, node).map_err(|errno| Fault { errno, note: Note::Item(i) })?;
+    }
+    for (target, name) in &fs.links {
+        sys::fs::symlinkat(target, top, name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Masked and read-only paths, directories to make.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::{Done, Init, NOT_IN_FORCE, old_mount, resolve};
+use crate::step::InRoot;
+use crate::sys::fs::{self, O_PATH, S_IFCHR, S_IFDIR};
+use crate::sys::mount::{self, ATTR_RDONLY, Attr, Depth};
+use crate::sys::{Errno, Result};
+
+const READONLY: Attr = Attr { set: ATTR_RDONLY, clear: 0, propagation: 0, userns: 0 };
+
+impl Init<'_> {
+    pub(super) fn make_directory(&mut self, path: &InRoot) -> Done {
+        match resolve::make_dirs(self.root()?, path) {
+            // A root that is read-only on disk may well have it behind a link; the chdir will tell.
+            Ok(_) | Err(Errno::EROFS | Errno::ENOTDIR | Errno::EEXIST) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The host's /dev/null over a file, an empty directory over a directory. The image's own
+    /// /dev/null, which could be anything, has no part in it (CVE-2025-31133).
+    pub(super) fn mask(&mut self, path: &InRoot) -> Done {
+        let Some(target) = existing(self.root()?, path)? else { return Ok(()) };
+        if !fs::fstat(target.as_fd())?.is(S_IFDIR) {
+            let null = match self.null.take() {
+                Some(null) => null,
+                None => open_null()?,
+            };
+            let mask = bind_of(null.as_fd(), target.as_fd());
+            self.null = Some(null);
+            return mask;
+        }
+        match &self.empty {
+            Some(empty) => bind_of(empty.as_fd(), target.as_fd()),
+            None => {
+                self.empty = empty_directory(target.as_fd())?;
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn make_readonly(&mut self, path: &InRoot) -> Done {
+        let Some(target) = existing(self.root()?, path)? else { return Ok(()) };
+        let tree = match mount::clone_tree(target.as_fd(), c"", Depth::Tree) {
+            Err(Errno::ENOSYS) => {
+                let over = old_mount::FdPath::of(target.as_fd());
+                mount::mount(Some(over.path()), over.path(), None, libc::MS_BIND | libc::MS_REC, None)?;
+                let made = resolve::open(self.root()?, path)?;
+                return Ok(old_mount::remount(made.as_fd(), &READONLY)?);
+            }
+            result => result?,
+        };
+        mount::set_attr(tree.as_fd(), Depth::One, &READONLY)?;
+        Ok(mount::move_mount(tree.as_fd(), target.as_fd())?)
+    }
+}
+
+/// What is not there needs no mask. A link is followed inside the root: what it leads to is covered.
+fn existing(root: BorrowedFd<'_>, path: &InRoot) -> Result<Option<OwnedFd>> {
+    match fs::openat2(root, &path.0, O_PATH, 0, fs::Resolve::InRoot) {
+        Ok(target) => Ok(Some(target)),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn open_null() -> Done<OwnedFd> {
+    let null = fs::open(c"/dev/null", O_PATH)?;
+    let stat = fs::fstat(null.as_fd())?;
+    if stat.is(S_IFCHR) && stat.rdev == fs::makedev(1, 3) { Ok(null) } else { Err(NOT_IN_FORCE) }
+}
+
+/// A bind of what `source` is open on, over `target`.
+fn bind_of(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Done {
+    match mount::clone_tree(source, c"", Depth::One) {
+        Err(Errno::ENOSYS) => {
+            let (from, to) = (old_mount::FdPath::of(source), old_mount::FdPath::of(target));
+            Ok(mount::mount(Some(from.path()), to.path(), None, libc::MS_BIND, None)?)
+        }
+        tree => Ok(mount::move_mount(tree?.as_fd(), target)?),
+    }
+}
+
+/// One tmpfs with room for nothing masks every directory: the first is covered by it, the others by
+/// binds of it. None where the old API left us no descriptor of it.
+fn empty_directory(target: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let context = match mount::fsopen(c"tmpfs") {
+        Err(Errno::ENOSYS) => {
+            fs::fchdir(target)?;
+            let options = Some(c"nr_blocks=1,nr_inodes=1");
+            mount::mount(Some(c"tmpfs"), c".", Some(c"tmpfs"), libc::MS_RDONLY, options)?;
+            fs::chdir(c"/")?;
+            return Ok(None);
+        }
+        context => context?,
+    };
+    mount::fsconfig_string(context.as_fd(), c"nr_blocks", c"1")?;
+    mount::fsconfig_string(context.as_fd(), c"nr_inodes", c"1")?;
+    mount::fsconfig_create(context.as_fd())?;
+    let empty = mount::fsmount(context.as_fd(), ATTR_RDONLY)?;
+    mount::move_mount(empty.as_fd(), target)?;
+    Ok(Some(empty))
+}

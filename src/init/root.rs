@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The root: opened at the start, switched to at the end.
+
+use std::ffi::CStr;
+use std::os::fd::AsFd;
+
+use super::{Done, Init, old_mount, resolve};
+use crate::step::{InRoot, Slot};
+use crate::sys::fs::{self, CWD, O_DIRECTORY, O_PATH};
+use crate::sys::mount::{self, ATTR_RDONLY, Attr, Depth};
+use crate::sys::{self, Errno};
+
+impl Init<'_> {
+    /// Of "/": the host's mounts at first, the container's once the root is switched.
+    pub(super) fn set_propagation(&mut self, propagation: u64, depth: Depth) -> Done {
+        let slash = fs::open(c"/", O_PATH)?;
+        let attr = Attr { propagation, ..Attr::default() };
+        match mount::set_attr(slash.as_fd(), depth, &attr) {
+            Err(Errno::ENOSYS | Errno::EPERM) => Ok(old_mount::propagation(c"/", propagation, depth)?),
+            result => Ok(result?),
+        }
+    }
+
+    /// Up from the root's directory to the first that is the root of a mount.
+    pub(super) fn private_root_parent(&mut self, path: &CStr) -> Done {
+        const DEEPEST: usize = 128;
+        let attr = Attr { propagation: libc::MS_PRIVATE, ..Attr::default() };
+        let mut here = fs::open(path, O_PATH | O_DIRECTORY)?;
+        for _ in 0..DEEPEST {
+            match mount::set_attr(here.as_fd(), Depth::One, &attr) {
+                Err(Errno::EINVAL) => here = fs::openat(here.as_fd(), c"..", O_PATH | O_DIRECTORY, 0)?,
+                result => return Ok(result?),
+            }
+        }
+        Err(Errno::ELOOP.into())
+    }
+
+    /// A mount of its own, which pivot_root asks for: a copy of the tree, attached over itself.
+    pub(super) fn open_root(&mut self, path: &CStr, from: Option<Slot>) -> Done {
+        let place = match from {
+            None => fs::open(path, O_PATH | O_DIRECTORY)?,
+            Some(slot) => {
+                // The path may be closed to us: the copy goes over "/", which is not.
+                sys::fs::fchdir(self.fd(slot))?;
+                fs::open(c"/", O_PATH | O_DIRECTORY)?
+            }
+        };
+        let tree = match from {
+            None => mount::clone_tree(place.as_fd(), c"", Depth::Tree),
+            Some(slot) => Ok(fs::duplicate(self.fd(slot))?),
+        };
+        let tree = match tree {
+            Err(Errno::ENOSYS) => old_mount::bind_over_itself(place.as_fd())?,
+            tree => {
+                let tree = tree?;
+                mount::move_mount(tree.as_fd(), place.as_fd())?;
+                tree
+            }
+        };
+        self.root = Some(tree);
+        Ok(())
+    }
+
+    pub(super) fn remount(&mut self, path: &InRoot, attr: &Attr) -> Done {
+        let root = self.root()?;
+        let opened;
+        let target = if path.0.as_bytes() == b"." {
+            root
+        } else {
+            opened = resolve::open(root, path)?;
+            opened.as_fd()
+        };
+        match mount::set_attr(target, Depth::One, attr) {
+            Err(Errno::ENOSYS) => Ok(old_mount::remount(target, attr)?),
+            result => {
+                result?;
+                let readonly = fs::mount_flags(target)? & libc::ST_RDONLY != 0;
+                if readonly || attr.set & ATTR_RDONLY == 0 { Ok(()) } else { Err(super::NOT_IN_FORCE) }
+            }
+        }
+    }
+
+    /// pivot_root(2) with both arguments ".": the old root ends up over the new one and is detached.
+    pub(super) fn pivot_root(&mut self) -> Done {
+        let old = fs::open(c"/", O_PATH | O_DIRECTORY)?;
+        fs::fchdir(self.root()?)?;
+        mount::pivot_to_cwd()?;
+        fs::fchdir(old.as_fd())?;
+        // What the umount does must not reach the host: a shared old root stays shared until here.
+        let attr = Attr { propagation: libc::MS_SLAVE, ..Attr::default() };
+        match mount::set_attr(old.as_fd(), Depth::Tree, &attr) {
+            Err(Errno::ENOSYS) => old_mount::propagation(c".", libc::MS_SLAVE, Depth::Tree)?,
+            result => result?,
+        }
+        mount::unmount_cwd()?;
+        Ok(fs::chdir(c"/")?)
+    }
+
+    /// For a root on ramfs, where pivot_root cannot be: the mount moves over "/" and becomes the root.
+    pub(super) fn move_root(&mut self) -> Done {
+        fs::fchdir(self.root()?)?;
+        let slash = fs::open(c"/", O_PATH | O_DIRECTORY)?;
+        match mount::move_mount(self.root()?, slash.as_fd()) {
+            Err(Errno::ENOSYS) => mount::mount(Some(c"."), c"/", None, libc::MS_MOVE, None)?,
+            result => result?,
+        }
+        mount::chroot_cwd()?;
+        Ok(fs::chdir(c"/")?)
+    }
+
+    /// With chroot alone the host's procfs and sysfs would stay in reach of a new mount of theirs:
+    /// where one cannot go, a tmpfs covers it.
+    pub(super) fn hide_host_mount(&mut self, path: &CStr) -> Done {
+        match mount::unmount(path) {
+            Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => Ok(()),
+            Err(_) => Ok(mount::mount(Some(c"tmpfs"), path, Some(c"tmpfs"), libc::MS_RDONLY, None)?),
+        }
+    }
+
+    /// A host path, for sources that the caller named.
+    pub(super) fn open_source(&self, path: &CStr, depth: Depth) -> sys::Result<std::os::fd::OwnedFd> {
+        mount::clone_tree(CWD, path, depth)
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Says a step in words: for `explain`, and as the "unable to ..." of its failure.
+
+use std::ffi::CStr;
+use std::fmt;
+
+use super::{Plan, Request};
+use crate::step::{HookPoint, InRoot, Planned, Source, Step};
+use crate::sys::process;
+
+/// The plan as a list, a step a line, with its place in config.json.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "clone init into new namespaces: {}", namespaces(self.clone))?;
+        for (namespace, slot) in &self.around {
+            writeln!(f, "  born in {} of {}", namespaces(*namespace), request(&self.requests[slot.0]))?;
+        }
+        for (i, planned) in self.steps.iter().enumerate() {
+            let Planned { step, place } = planned;
+            if place.is_empty() {
+                writeln!(f, "{i:3}  {step}")?;
+            } else {
+                writeln!(f, "{i:3}  {step}  ({place})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn request(request: &Request) -> String {
+    match request {
+        Request::Namespace { path, .. } => path.display().to_string(),
+        Request::Init => "the container's init".into(),
+        Request::Tree { path, .. } => text(path).into(),
+        Request::Console => "the console socket".into(),
+        Request::Fifo => "the start fifo".into(),
+    }
+}
+
+fn namespaces(bits: u64) -> String {
+    let names = [
+        (process::NEWUSER, "user"),
+        (process::NEWNS, "mount"),
+        (process::NEWPID, "pid"),
+        (process::NEWNET, "network"),
+        (process::NEWIPC, "ipc"),
+        (process::NEWUTS, "uts"),
+        (process::NEWCGROUP, "cgroup"),
+        (process::NEWTIME, "time"),
+    ];
+    let names: Vec<_> = names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
+    if names.is_empty() { "none".into() } else { names.join(" ") }
+}
+
+fn text(s: &CStr) -> &str {
+    s.to_str().unwrap_or("?")
+}
+
+impl fmt::Display for InRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match text(&self.0) {
+            "." => f.write_str("/"),
+            path => write!(f, "/{path}"),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::JoinCgroups => write!(f, "join the container's cgroups"),
+            Step::JoinNamespace { namespace, .. } => {
+                write!(f, "join the {} namespace", namespaces(*namespace))
+            }
+            Step::JoinContainer { namespaces: bits, .. } => {
+                write!(f, "join the container's namespaces: {}", namespaces(*bits))
+            }
+            Step::NewNamespace(bits) => write!(f, "make a new {} namespace", namespaces(*bits)),
+            Step::LoopbackUp => write!(f, "bring the loopback device up"),
+            Step::AwaitIdMaps => write!(f, "get the user namespace's id maps"),
+            Step::BecomeNamespaceRoot => write!(f, "become root of the user namespace"),
+            Step::NewSession => write!(f, "start a new session"),
+            Step::JoinKeyring(_) => write!(f, "join a session keyring of the container's own"),
+            Step::TimeOffsets(lines) => write!(f, "set the clocks' offsets {:?}", text(lines)),
+            Step::Hooks(HookPoint::CreateRuntime) => write!(f, "run the prestart and createRuntime hooks"),
+            Step::Hooks(HookPoint::CreateContainer) => write!(f, "run the createContainer hooks"),
+            Step::Ready => write!(f, "report that all is ready"),
+            Step::AwaitStart(_) => write!(f, "wait for `start`"),
+            Step::AwaitOrder => write!(f, "wait for the word to go"),
+            Step::Execute { keep: 0 } => write!(f, "execute the program"),
+            Step::Execute { keep } => write!(f, "execute the program with {keep} more descriptors"),
+            Step::FindProgram(program) => match program.candidates.as_slice() {
+                [one] if !program.searched => write!(f, "find {}", text(one)),
+                all => write!(f, "find the program in {} directories of PATH", all.len()),
+            },
+            step => fmt_root(step, f).unwrap_or_else(|| fmt_process(step, f)),
+        }
+    }
+}
+
+/// The steps that build the root.
+fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
+    Some(match step {
+        Step::SetPropagation { propagation, .. } => {
+            write!(f, "make the mounts {}", propagation_name(*propagation))
+        }
+        Step::OpenRoot { path, .. } => write!(f, "open the root filesystem {}", text(path)),
+        Step::PrivateRootParent { path } => write!(f, "make the mount of {} private", text(path)),
+        Step::Mount(fs) => write!(f, "mount {} on {}", text(&fs.kind), fs.target),
+        Step::Bind(bind) => match &bind.source {
+            Source::Path(source) => write!(f, "bind {} on {}", text(source), bind.target),
+            Source::Opened(_) => write!(f, "bind the opened source on {}", bind.target),
+        },
+        Step::CgroupTree(tree) => write!(f, "show the cgroups on {}", tree.target),
+        Step::Node { path, .. } => write!(f, "make the device {path}"),
+        Step::BindDevice { path, .. } => write!(f, "bind the host's device on {path}"),
+        Step::Link { target, path } => write!(f, "make the link {path} to {}", text(target)),
+        Step::Terminal { .. } => write!(f, "allocate a terminal and bind it on /dev/console"),
+        Step::MakeDirectory(path) => write!(f, "make the working directory {path}"),
+        Step::Sysctl { file, value } => write!(f, "write {:?} to /proc/{}", text(value), text(file)),
+        Step::Mask(path) => write!(f, "mask {path}"),
+        Step::MakeReadonly(path) => write!(f, "make {path} read-only"),
+        Step::Remount { path, .. } => write!(f, "make the mount on {path} read-only"),
+        Step::HideHostMount(path) => write!(f, "hide the host's {}", text(path)),
+        Step::PivotRoot => write!(f, "pivot_root into the root filesystem"),
+        Step::MoveRoot => write!(f, "move the root filesystem to / and chroot into it"),
+        _ => return None,
+    })
+}
+
+/// The steps that make the process.
+fn fmt_process(step: &Step, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match step {
+        Step::Hostname(name) => write!(f, "set the hostname {}", text(name)),
+        Step::Domainname(name) => write!(f, "set the domainname {}", text(name)),
+        Step::TakeTerminal => write!(f, "make the terminal the standard streams"),
+        Step::Affinity(_) => write!(f, "set the CPU affinity"),
+        Step::Scheduler(_) => write!(f, "set the scheduler"),
+        Step::IoPriority(_) => write!(f, "set the I/O priority"),
+        Step::MemoryPolicy { .. } => write!(f, "set the memory policy"),
+        Step::Personality(_) => write!(f, "set the personality"),
+        Step::Limits(limits) => write!(f, "set {} resource limits", limits.len()),
+        Step::NoNewPrivileges => write!(f, "set no_new_privs"),
+        Step::Seccomp { program, .. } => write!(f, "load a seccomp filter of {} instructions", program.len()),
+        Step::Identity(id) => write!(f, "become uid {} gid {}", id.uid, id.gid),
+        Step::WorkingDirectory { path, last: false } => write!(f, "try the working directory {}", text(path)),
+        Step::WorkingDirectory { path, last: true } => {
+            write!(f, "enter the working directory {}", text(path))
+        }
+        Step::FindHome { uid } => write!(f, "find the home directory of uid {uid}"),
+        _ => write!(f, "do something nobody has a word for"),
+    }
+}
+
+fn propagation_name(flag: u64) -> &'static str {
+    match flag {
+        libc::MS_SHARED => "shared",
+        libc::MS_SLAVE => "slaves of the host's",
+        libc::MS_UNBINDABLE => "unbindable",
+        _ => "private",
+    }
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `mounts[]`, in their order.
+
+use std::ffi::CString;
+use std::path::{Component, Path, PathBuf};
+
+use oci_spec::runtime::{Mount, Spec};
+
+use super::cgroup::CgroupPlan;
+use super::options::{self, Word};
+use super::rootfs::World;
+use super::{Draft, Options, Request, devices, invalid};
+use crate::error::Result;
+use crate::spec::{c_string, list};
+use crate::step::{BindMount, CgroupTree, FsMount, InRoot, Source, Step};
+use crate::sys::mount::{ATTR_RDONLY, Attr, Depth};
+
+pub use options::names as option_names;
+
+/// The options of one mount, sorted out.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    pub(super) attr: Attr,
+    tree_attr: Attr,
+    propagation: Option<(u64, Depth)>,
+    pub(super) bind: Option<Depth>,
+    idmap: Option<Depth>,
+    copy_up: bool,
+    filesystem: Vec<(String, Option<String>)>,
+}
+
+pub(super) fn parse(mount: &Mount) -> Parsed {
+    let mut parsed = Parsed::default();
+    for option in list(mount.options()) {
+        match options::word(option) {
+            Some(Word::Attr { set, clear }) => apply(&mut parsed.attr, set, clear),
+            Some(Word::TreeAttr { set, clear }) => apply(&mut parsed.tree_attr, set, clear),
+            Some(Word::Propagation(flag, depth)) => parsed.propagation = Some((flag, depth)),
+            Some(Word::Bind(depth)) => parsed.bind = Some(depth),
+            Some(Word::IdMap(depth)) => parsed.idmap = Some(depth),
+            Some(Word::CopyUp) => parsed.copy_up = true,
+            Some(Word::Filesystem(flag)) => parsed.filesystem.push((flag.to_owned(), None)),
+            Some(Word::Nothing) => {}
+            None => parsed.filesystem.push(match option.split_once('=') {
+                Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+                None => (option.clone(), None),
+            }),
+        }
+    }
+    parsed
+}
+
+/// A later word overrides an earlier one: `ro` after `rw` is read-only.
+fn apply(attr: &mut Attr, set: u64, clear: u64) {
+    attr.set = attr.set & !clear | set;
+    attr.clear = attr.clear & !set | clear;
+}
+
+pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &CgroupPlan) -> Result<()> {
+    for (i, mount) in list(spec.mounts()).iter().enumerate() {
+        let place = format!("/mounts/{i}");
+        let target = target(draft, mount, &place)?;
+        let parsed = parse(mount);
+        let kind = mount.typ().as_deref().unwrap_or_default();
+        // Only the option makes a bind mount: the type of one is a dummy, often "none" or "bind".
+        match (parsed.bind, kind) {
+            (Some(depth), _) => bind(draft, mount, &place, target, parsed, depth, world)?,
+            (None, "cgroup" | "cgroup2") => cgroups(draft, &place, target, &parsed, cgroup)?,
+            (None, _) => filesystem(draft, spec, mount, &place, target, parsed, world)?,
+        }
+    }
+    Ok(())
+}
+
+/// The destination as a path in the root, by words: links are the kernel's business, at the step.
+fn target(draft: &mut Draft, mount: &Mount, place: &str) -> Result<InRoot> {
+    let destination = mount.destination();
+    let place = || format!("{place}/destination");
+    if destination.as_os_str().is_empty() {
+        return Err(invalid(place(), "a mount needs a destination"));
+    }
+    if !destination.is_absolute() {
+        draft
+            .warn(format!("mount destination {} is not absolute: it is taken from /", destination.display()));
+    }
+    let target = in_root(destination, place)?;
+    if target.0.as_bytes() == b"." {
+        return Err(invalid(place(), "nothing can be mounted on the root itself"));
+    }
+    if forbidden_in_proc(destination) {
+        let reason = format!("{} cannot be mounted because it is inside /proc", destination.display());
+        return Err(invalid(place(), reason));
+    }
+    Ok(target)
+}
+
+/// Without the leading slash and `.`, with `..` resolved by words: as filepath.Clean("/" + path).
+pub(super) fn in_root(path: &Path, place: impl FnOnce() -> String) -> Result<InRoot> {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    if clean.as_os_str().is_empty() {
+        clean.push(".");
+    }
+    c_string(clean, place).map(InRoot)
+}
+
+/// lxcfs mounts these; anything else in /proc could fake what the runtime and LSMs trust
+/// (CVE-2019-16884). Links in the image are caught when the target is opened.
+fn forbidden_in_proc(destination: &Path) -> bool {
+    const ALLOWED: [&str; 10] = [
+        "cpuinfo",
+        "diskstats",
+        "meminfo",
+        "stat",
+        "swaps",
+        "uptime",
+        "loadavg",
+        "slabinfo",
+        "sys/kernel/ns_last_pid",
+        "sys/crypto/fips_enabled",
+    ];
+    let Ok(inside) = Path::new("/").join(destination).strip_prefix("/proc").map(Path::to_path_buf) else {
+        return false;
+    };
+    !inside.as_os_str().is_empty() && !ALLOWED.iter().any(|allowed| inside == Path::new(allowed))
+}
+
+fn bind(
+    draft: &mut Draft,
+    mount: &Mount,
+    place: &str,
+    target: InRoot,
+    parsed: Parsed,
+    depth: Depth,
+    world: &World,
+) -> Result<()> {
+    if let Some((word, _)) = parsed.filesystem.iter().find(|(word, _)| options::word(word).is_none()) {
+        let reason = format!("bind mounts cannot have any filesystem-specific options applied: {word}");
+        return Err(invalid(format!("{place}/options"), reason));
+    }
+    if parsed.idmap.is_some() || !list(mount.uid_mappings()).is_empty() {
+        return Err(invalid(format!("{place}/options"), "id-mapped mounts are not supported yet"));
+    }
+    let source = mount.source().as_ref().filter(|s| !s.as_os_str().is_empty());
+    let source = source.ok_or_else(|| invalid(format!("{place}/source"), "a bind mount needs a source"))?;
+    let path = c_string(world.bundle.join(source), || format!("{place}/source"))?;
+    let source = if world.parent_opens {
+        let tree = depth == Depth::Tree;
+        Source::Opened(draft.request(Request::Tree { path, tree, place: place.to_owned() }))
+    } else {
+        Source::Path(path)
+    };
+    let Parsed { attr, tree_attr, .. } = parsed;
+    // Without one asked for, a bind mount is private: nothing of the container flows to the host.
+    let propagation = parsed.propagation.unwrap_or((libc::MS_PRIVATE, Depth::Tree));
+    draft.add(place, Step::Bind(BindMount { source, target, depth, attr, tree_attr, propagation }));
+    Ok(())
+}
+
+fn filesystem(
+    draft: &mut Draft,
+    spec: &Spec,
+    mount: &Mount,
+    place: &str,
+    target: InRoot,
+    parsed: Parsed,
+    world: &World,
+) -> Result<()> {
+    let kind = mount.typ().as_deref().unwrap_or_default();
+    if kind.is_empty() {
+        return Err(invalid(format!("{place}/type"), "a mount that is no bind mount needs a type"));
+    }
+    let dev = target.0.as_bytes() == b"dev" && kind == "tmpfs";
+    let mut fs = FsMount {
+        kind: c_string(kind, || format!("{place}/type"))?,
+        source: source_name(mount, kind, place)?,
+        target,
+        attrs: parsed.attr.set,
+        propagation: parsed.propagation.map_or(0, |(flag, _)| flag),
+        strict_target: kind == "proc" || kind == "sysfs",
+        copy_up: parsed.copy_up,
+        inherit_mode: kind == "tmpfs" && !parsed.filesystem.iter().any(|(key, _)| key == "mode"),
+        ..FsMount::default()
+    };
+    for (key, value) in &parsed.filesystem {
+        let at = || format!("{place}/options");
+        fs.options.push((c_string(key, at)?, value.as_ref().map(|v| c_string(v, at)).transpose()?));
+    }
+    if fs.attrs & ATTR_RDONLY != 0 && !is_virtual(kind) {
+        fs.options.push((c"ro".to_owned(), None));
+    }
+    if let Some(label) = super::labels::mount_option(spec, kind)? {
+        fs.options.push(label);
+    }
+    if kind == "sysfs" && world.bind_sysfs {
+        fs.bind_fallback = Some(c"/sys".to_owned());
+    }
+    fs.data = super::options::data(&fs.options);
+    if dev {
+        devices::fill(&mut fs, spec, world)?;
+    }
+    // Read-only at once, /dev would take no console and no device.
+    let readonly_dev = dev && fs.attrs & ATTR_RDONLY != 0;
+    if readonly_dev {
+        fs.attrs &= !ATTR_RDONLY;
+        draft.plan.readonly_dev = true;
+    }
+    draft.add(place, Step::Mount(fs));
+    Ok(())
+}
+
+/// The name in the first column of /proc/mounts.
+fn source_name(mount: &Mount, kind: &str, place: &str) -> Result<CString> {
+    match mount.source() {
+        Some(source) if !source.as_os_str().is_empty() => c_string(source, || format!("{place}/source")),
+        _ => c_string(kind, || format!("{place}/type")),
+    }
+}
+
+/// Made by the kernel out of nothing: read-only is a matter of the mount alone.
+fn is_virtual(kind: &str) -> bool {
+    matches!(kind, "proc" | "sysfs" | "tmpfs" | "devpts" | "mqueue" | "cgroup" | "cgroup2")
+}
+
+/// The container's own directories of each hierarchy, bound side by side. In a cgroup namespace of
+/// its own the kernel shows the same as a new mount would; without one only this hides the rest.
+fn cgroups(
+    draft: &mut Draft,
+    place: &str,
+    target: InRoot,
+    parsed: &Parsed,
+    cgroup: &CgroupPlan,
+) -> Result<()> {
+    let mut tree = CgroupTree { target, attr: parsed.attr, hierarchies: Vec::new(), links: Vec::new() };
+    for (controllers, path) in &cgroup.paths() {
+        let at = || "/linux/cgroupsPath".to_owned();
+        let name = match (cgroup.is_v2(), controllers.as_str()) {
+            (true, _) => CString::default(),
+            (false, "") => c"unified".to_owned(),
+            (false, name) => c_string(name.strip_prefix("name=").unwrap_or(name), at)?,
+        };
+        tree.hierarchies.push((c_string(path, at)?, name));
+        if controllers.contains(',') {
+            for one in controllers.split(',') {
+                tree.links.push((c_string(controllers, at)?, c_string(one, at)?));
+            }
+        }
+    }
+    draft.add(place, Step::CgroupTree(tree));
+    Ok(())
+}
+
+/// systemd's notification socket, where the process finds it by NOTIFY_SOCKET.
+pub(super) fn add_notify(draft: &mut Draft, options: &Options<'_>) -> Result<()> {
+    let Some(dir) = &options.notify_dir else { return Ok(()) };
+    draft.add(
+        "",
+        Step::Bind(BindMount {
+            source: Source::Path(c_string(dir, String::new)?),
+            target: InRoot(c"run/notify".to_owned()),
+            depth: Depth::Tree,
+            attr: Attr::default(),
+            tree_attr: Attr::default(),
+            propagation: (libc::MS_PRIVATE, Depth::Tree),
+        }),
+    );
+    Ok(())
+}

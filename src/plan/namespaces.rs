@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which namespaces are new, joined or the caller's; id maps; time offsets; the names in uts.
+
+use std::path::PathBuf;
+
+use oci_spec::runtime::{LinuxIdMapping, Spec};
+
+use super::{Draft, Request, invalid};
+use crate::error::Result;
+use crate::host::Host;
+use crate::spec::{c_string, list};
+use crate::step::Step;
+use crate::sys::process::{NEWCGROUP, NEWIPC, NEWNET, NEWNS, NEWPID, NEWTIME, NEWUSER, NEWUTS};
+
+/// A range of ids, as a line of /proc/PID/uid_map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdMap {
+    pub container: u32,
+    pub host: u32,
+    pub size: u32,
+}
+
+/// The maps of a new user namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdMaps {
+    pub uids: Vec<IdMap>,
+    pub gids: Vec<IdMap>,
+}
+
+impl IdMap {
+    fn has(&self, id: u32) -> bool {
+        id >= self.container && u64::from(id) < u64::from(self.container) + u64::from(self.size)
+    }
+}
+
+/// The decision on all eight. A bit is a `CLONE_NEW*` flag.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Namespaces {
+    new: u64,
+    joined: Vec<(u64, PathBuf, String)>,
+    maps: Option<IdMaps>,
+    /// `exec`: all of them are the container's.
+    container: u64,
+}
+
+impl Namespaces {
+    pub(super) fn all(&self) -> u64 {
+        self.joined.iter().fold(self.new | self.container, |all, (ns, ..)| all | ns)
+    }
+
+    pub(super) fn is_new(&self, namespace: u64) -> bool {
+        self.new & namespace != 0
+    }
+
+    /// Not the caller's.
+    pub(super) fn own(&self, namespace: u64) -> bool {
+        self.all() & namespace != 0
+    }
+
+    pub(super) fn user(&self) -> bool {
+        self.own(NEWUSER)
+    }
+
+    /// What the caller's namespace calls a user of the container's; None when only the kernel knows.
+    pub(super) fn host_uid(&self, id: u32) -> Option<u32> {
+        if !self.user() {
+            return Some(id);
+        }
+        let map = self.maps.as_ref()?.uids.iter().find(|map| map.has(id))?;
+        Some(map.host + (id - map.container))
+    }
+
+    /// Unknown (no maps given, a joined namespace) counts as mapped: the kernel decides.
+    pub(super) fn maps_uid(&self, id: u32) -> bool {
+        self.maps.as_ref().is_none_or(|m| m.uids.is_empty() || m.uids.iter().any(|map| map.has(id)))
+    }
+
+    pub(super) fn maps_gid(&self, id: u32) -> bool {
+        self.maps.as_ref().is_none_or(|m| m.gids.is_empty() || m.gids.iter().any(|map| map.has(id)))
+    }
+}
+
+pub(super) fn of_container(spec: &Spec, namespaces: u64) -> Namespaces {
+    let maps = spec.linux().as_ref().and_then(|linux| {
+        let maps =
+            IdMaps { uids: id_maps(list(linux.uid_mappings())), gids: id_maps(list(linux.gid_mappings())) };
+        (namespaces & NEWUSER != 0 && !maps.uids.is_empty()).then_some(maps)
+    });
+    Namespaces { container: namespaces, maps, ..Namespaces::default() }
+}
+
+fn id_maps(mappings: &[LinuxIdMapping]) -> Vec<IdMap> {
+    mappings
+        .iter()
+        .map(|m| IdMap { container: m.container_id(), host: m.host_id(), size: m.size() })
+        .collect()
+}
+
+pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
+    let mut spaces = Namespaces::default();
+    let Some(linux) = spec.linux() else { return Ok(spaces) };
+    for (i, namespace) in list(linux.namespaces()).iter().enumerate() {
+        let place = || format!("/linux/namespaces/{i}");
+        let bit = namespace.typ() as u64;
+        if spaces.own(bit) {
+            return Err(invalid(place(), format!("namespace {} is listed twice", namespace.typ())));
+        }
+        match namespace.path() {
+            Some(path) if !path.as_os_str().is_empty() => {
+                if !path.is_absolute() {
+                    return Err(invalid(
+                        format!("{}/path", place()),
+                        "the path of a namespace must be absolute",
+                    ));
+                }
+                spaces.joined.push((bit, path.clone(), format!("{}/path", place())));
+            }
+            _ => spaces.new |= bit,
+        }
+    }
+    if !spaces.own(NEWNS) {
+        return Err(invalid("/linux/namespaces", "a container needs a mount namespace")
+            .hint("add {\"type\": \"mount\"} to linux.namespaces"));
+    }
+    let maps =
+        IdMaps { uids: id_maps(list(linux.uid_mappings())), gids: id_maps(list(linux.gid_mappings())) };
+    let mapped = !maps.uids.is_empty() || !maps.gids.is_empty();
+    if mapped && !spaces.user() {
+        return Err(invalid(
+            "/linux/uidMappings",
+            "user namespace mappings specified, but user namespace isn't enabled",
+        ));
+    }
+    if spaces.is_new(NEWUSER) && (maps.uids.is_empty() || maps.gids.is_empty()) {
+        return Err(invalid(
+            "/linux/uidMappings",
+            "user namespaces enabled, but no uid or gid mappings found",
+        ));
+    }
+    check_maps("/linux/uidMappings", &maps.uids)?;
+    check_maps("/linux/gidMappings", &maps.gids)?;
+    spaces.maps = mapped.then_some(maps);
+    if linux.time_offsets().is_some() && !spaces.is_new(NEWTIME) {
+        return Err(invalid(
+            "/linux/timeOffsets",
+            "time namespace offsets specified, but no new time namespace is",
+        ));
+    }
+    if spaces.is_new(NEWTIME) && host.kernel < (6, 2) {
+        return Err(invalid("/linux/namespaces", "a new time namespace needs Linux 6.2 or later"));
+    }
+    Ok(spaces)
+}
+
+fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
+    // kernel: UID_GID_MAP_MAX_EXTENTS, since Linux 4.15
+    const MOST: usize = 340;
+    if maps.len() > MOST {
+        return Err(invalid(place, format!("{} id mappings: the kernel takes {MOST} at most", maps.len())));
+    }
+    match maps.iter().position(|m| m.size == 0) {
+        Some(i) => Err(invalid(format!("{place}/{i}/size"), "an id mapping of size 0 maps nothing")),
+        None => Ok(()),
+    }
+}
+
+/// Into the namespaces that must be there before the rest: all new ones come with the clone, but for
+/// the cgroup namespace (its root is where init is then) and time (entered on exec, Linux 6.2).
+pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces) -> Result<()> {
+    draft.plan.clone = spaces.new & !(NEWCGROUP | NEWTIME);
+    let new_user = spaces.is_new(NEWUSER);
+    let mut joined: Vec<_> = spaces.joined.iter().collect();
+    // The user namespace first: the others may belong to it.
+    joined.sort_by_key(|(ns, ..)| *ns != NEWUSER);
+    for (namespace, path, place) in joined {
+        let request = Request::Namespace { namespace: *namespace, path: path.clone(), place: place.clone() };
+        let slot = draft.request(request);
+        // A pid namespace is only entered by being born in it. From inside a new user namespace the
+        // host's could not be joined any more: init is born in those too.
+        if *namespace == NEWUSER && (draft.plan.clone != 0 || spaces.own(NEWPID)) {
+            draft.plan.through = Some(slot);
+        } else if *namespace == NEWPID || (new_user && *namespace != NEWNS) {
+            draft.plan.around.push((*namespace, slot));
+        } else {
+            draft.add(place.clone(), Step::JoinNamespace { namespace: *namespace, slot });
+        }
+    }
+    if new_user {
+        draft.plan.id_maps.clone_from(&spaces.maps);
+        draft.add("/linux/uidMappings", Step::AwaitIdMaps);
+    }
+    if spaces.user() {
+        draft.add("/linux/uidMappings", Step::BecomeNamespaceRoot);
+    }
+    Ok(())
+}
+
+/// After init is in its cgroup and session.
+pub(super) fn enter_late(draft: &mut Draft, spec: &Spec, spaces: &Namespaces) -> Result<()> {
+    if spaces.is_new(NEWNET) {
+        draft.add("/linux/namespaces", Step::LoopbackUp);
+    }
+    if spaces.is_new(NEWCGROUP) {
+        draft.add("/linux/namespaces", Step::NewNamespace(NEWCGROUP));
+    }
+    if spaces.is_new(NEWTIME) {
+        draft.add("/linux/namespaces", Step::NewNamespace(NEWTIME));
+    }
+    let offsets = spec.linux().as_ref().and_then(|linux| linux.time_offsets().as_ref());
+    let mut lines: Vec<_> = Vec::new();
+    for (clock, offset) in offsets.into_iter().flatten() {
+        let place = format!("/linux/timeOffsets/{clock}");
+        if clock != "monotonic" && clock != "boottime" {
+            return Err(invalid(
+                place,
+                format!("unknown clock {clock:?}: monotonic and boottime have offsets"),
+            ));
+        }
+        let (secs, nanos) = (offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
+        if nanos >= 1_000_000_000 {
+            return Err(invalid(format!("{place}/nanosecs"), "nanosecs must be below 1000000000"));
+        }
+        lines.push(format!("{clock} {secs} {nanos}\n"));
+    }
+    if !lines.is_empty() {
+        lines.sort();
+        let text = c_string(lines.concat(), || "/linux/timeOffsets".into())?;
+        draft.add("/linux/timeOffsets", Step::TimeOffsets(text));
+    }
+    Ok(())
+}
+
+pub(super) fn name(draft: &mut Draft, spec: &Spec, spaces: &Namespaces) -> Result<()> {
+    if let Some(name) = spec.hostname().as_ref().filter(|n| !n.is_empty()) {
+        if !spaces.own(NEWUTS) {
+            return Err(invalid("/hostname", "unable to set hostname without a private UTS namespace"));
+        }
+        draft.add("/hostname", Step::Hostname(c_string(name, || "/hostname".into())?));
+    }
+    if let Some(name) = spec.domainname().as_ref().filter(|n| !n.is_empty()) {
+        if !spaces.own(NEWUTS) {
+            return Err(invalid("/domainname", "unable to set domainname without a private UTS namespace"));
+        }
+        draft.add("/domainname", Step::Domainname(c_string(name, || "/domainname".into())?));
+    }
+    Ok(())
+}
+
+/// `exec`: everything at once by the pidfd of init; but the pid namespace by birth.
+pub(super) fn join_container(draft: &mut Draft, spaces: &Namespaces) {
+    let slot = draft.request(Request::Init);
+    if spaces.own(NEWPID) {
+        draft.plan.around.push((NEWPID, slot));
+    }
+    let namespaces = spaces.all() & !NEWPID;
+    if namespaces != 0 {
+        draft.add("", Step::JoinContainer { namespaces, slot });
+    }
+    if spaces.user() {
+        draft.add("", Step::BecomeNamespaceRoot);
+    }
+}
+
+/// The namespaces that own what a sysctl sets.
+pub(super) const IPC: u64 = NEWIPC;
+pub(super) const NET: u64 = NEWNET;

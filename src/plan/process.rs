@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a process must have at all; its arguments, environment, and where args[0] may be.
+
+use std::ffi::CString;
+
+use oci_spec::runtime::Process;
+
+use super::{Draft, Options, invalid};
+use crate::error::{Error, Result};
+use crate::spec::{c_string, list};
+use crate::step::{Planned, Program, Step};
+
+/// The kernel takes no single string longer than this (MAX_ARG_STRLEN): exec would say E2BIG.
+const LONGEST: usize = 128 << 10;
+
+pub(super) fn checked<'p>(process: Option<&'p Process>, place: &str) -> Result<&'p Process> {
+    let process = process.ok_or_else(|| invalid(place, "process property must not be empty"))?;
+    if process.cwd().as_os_str().is_empty() {
+        return Err(invalid(format!("{place}/cwd"), "Cwd property must not be empty"));
+    }
+    if !process.cwd().is_absolute() {
+        return Err(invalid(format!("{place}/cwd"), "Cwd must be an absolute path"));
+    }
+    match list(process.args()) {
+        [] => Err(invalid(format!("{place}/args"), "args must not be empty")),
+        [first, ..] if first.is_empty() => {
+            Err(invalid(format!("{place}/args/0"), "args[0] must not be empty"))
+        }
+        _ => Ok(process),
+    }
+}
+
+pub(super) fn working_directory(process: &Process) -> Result<CString> {
+    c_string(process.cwd(), || "/process/cwd".into())
+}
+
+/// Arguments, environment and the steps that look for HOME and args[0]; those stand before `Ready`,
+/// which ends the list, so they are put in their place here.
+pub(super) fn environment(draft: &mut Draft, process: &Process, options: &Options<'_>) -> Result<()> {
+    let env = variables(process, options)?;
+    let path = env.iter().rev().find_map(|v| v.strip_prefix("PATH=")).map(str::to_owned);
+    let home = env.iter().rposition(|v| v.starts_with("HOME="));
+    for (i, variable) in env.iter().enumerate() {
+        draft.plan.env.push(short(variable, || format!("/process/env/{i}"))?);
+    }
+    for (i, arg) in list(process.args()).iter().enumerate() {
+        draft.plan.args.push(short(arg, || format!("/process/args/{i}"))?);
+    }
+    let before_identity = position(draft, |step| matches!(step, Step::WorkingDirectory { last: false, .. }));
+    let mut steps = Vec::new();
+    if home.is_none_or(|i| env[i] == "HOME=") {
+        draft.plan.home = Some(home.unwrap_or(draft.plan.env.len()));
+        if home.is_none() {
+            draft.plan.env.push(c"HOME=/".to_owned());
+        }
+        steps.push((before_identity, "/process/env", Step::FindHome { uid: process.user().uid() }));
+    }
+    let program = Step::FindProgram(program(&list(process.args())[0], path.as_deref())?);
+    let after_identity =
+        position(draft, |step| matches!(step, Step::WorkingDirectory { last: true, .. })) + 1;
+    steps.push((after_identity + steps.len(), "/process/args/0", program));
+    for (at, place, step) in steps {
+        draft.plan.steps.insert(at, Planned { step, place: place.to_owned() });
+    }
+    Ok(())
+}
+
+fn position(draft: &Draft, is: impl Fn(&Step) -> bool) -> usize {
+    draft.plan.steps.iter().position(|planned| is(&planned.step)).unwrap_or(draft.plan.steps.len())
+}
+
+/// Of a name that is there twice the last stays, as in runc and Docker.
+fn variables(process: &Process, options: &Options<'_>) -> Result<Vec<String>> {
+    let mut env: Vec<String> = Vec::new();
+    let mut names = std::collections::BTreeMap::new();
+    for (i, variable) in list(process.env()).iter().enumerate() {
+        let name = match variable.split_once('=') {
+            Some((name, _)) if !name.is_empty() => name,
+            _ => {
+                let what = format!("invalid environment variable {variable:?}: it must be NAME=value");
+                return Err(invalid(format!("/process/env/{i}"), what));
+            }
+        };
+        if let Some(earlier) = names.insert(name.to_owned(), env.len()) {
+            env[earlier] = String::new();
+        }
+        env.push(variable.clone());
+    }
+    env.retain(|variable| !variable.is_empty());
+    if let Some((count, names)) = &options.listen_fds {
+        env.push(format!("LISTEN_FDS={count}"));
+        env.push("LISTEN_PID=1".into());
+        env.extend(names.iter().map(|names| format!("LISTEN_FDNAMES={names}")));
+    }
+    if options.notify_dir.is_some() {
+        env.push("NOTIFY_SOCKET=/run/notify/notify.sock".into());
+    }
+    Ok(env)
+}
+
+fn short(text: &str, place: impl Fn() -> String) -> Result<CString> {
+    if text.len() >= LONGEST {
+        let what = format!("a string of {} bytes: the kernel takes {} at most", text.len(), LONGEST - 1);
+        return Err(Error::new(what).at(place()));
+    }
+    c_string(text, place)
+}
+
+/// With a slash the path as it is, else each directory of PATH; an empty one is the working directory.
+fn program(name: &str, path: Option<&str>) -> Result<Program> {
+    let at = || "/process/args/0".to_owned();
+    if name.contains('/') {
+        return Ok(Program { candidates: vec![c_string(name, at)?], searched: false });
+    }
+    let dirs = path.unwrap_or_default().split(':');
+    let candidates =
+        dirs.map(|dir| if dir.is_empty() { format!("./{name}") } else { format!("{dir}/{name}") });
+    let candidates = match path {
+        Some(_) => candidates.map(|c| c_string(c, at)).collect::<Result<_>>()?,
+        None => Vec::new(),
+    };
+    Ok(Program { candidates, searched: true })
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The runtime runs from a sealed copy of itself (CVE-2019-5736).
+//!
+//! A container can make the kernel open `/proc/self/exe` of the process that becomes its init: as
+//! args[0], as a script's interpreter, as an ELF interpreter. What it then holds must not be the
+//! binary on the host's disk, and must not share page cache with it (CVE-2022-0847): it is an
+//! anonymous file that nobody can change any more. Runs first thing in the commands that enter a
+//! container's namespaces; a fork would keep the host's binary as its exe, so it has to be an exec.
+
+use std::ffi::{CString, OsString};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
+
+use crate::error::{Result, While};
+use crate::sys;
+use crate::sys::process::ExecArgs;
+
+/// Goes on only in the sealed copy: the first call of a process makes it and executes it. There, every
+/// descriptor above the streams and `preserved` more is close-on-exec (CVE-2024-21626).
+///
+/// # Errors
+/// When no copy can be made, or a preserved descriptor is not there: nothing has been touched then.
+pub fn enter(preserved: u32) -> Result<()> {
+    let own =
+        sys::fs::open(c"/proc/self/exe", sys::fs::O_RDONLY).or_unable(|| "open /proc/self/exe".into())?;
+    if sys::fs::is_sealed(own.as_fd()).unwrap_or(false) {
+        drop(own);
+        return close_all_but(preserved);
+    }
+    let copy = sys::fs::memfd(c"tare").or_unable(|| "make the sealed copy of the runtime".into())?;
+    while sys::fs::sendfile(copy.as_fd(), &own, 1 << 30).or_unable(|| "copy the runtime's binary".into())? > 0
+    {
+    }
+    sys::fs::fchmod(copy.as_fd(), 0o511).or_unable(|| "set the mode of the runtime's copy".into())?;
+    sys::fs::seal(copy.as_fd()).or_unable(|| "seal the runtime's copy".into())?;
+    let args = ExecArgs::new(std::env::args_os().filter_map(c_string).collect());
+    let env = std::env::vars_os().filter_map(|(name, value)| {
+        let (mut variable, value) = (name.into_vec(), value.into_vec());
+        variable.push(b'=');
+        variable.extend_from_slice(&value);
+        CString::new(variable).ok()
+    });
+    let env = ExecArgs::new(env.collect());
+    Err(sys::process::exec_fd(copy.as_fd(), &args, &env))
+        .or_unable(|| "execute the runtime's sealed copy".into())
+}
+
+fn c_string(text: OsString) -> Option<CString> {
+    CString::new(text.into_vec()).ok()
+}
+
+fn close_all_but(preserved: u32) -> Result<()> {
+    for i in 0..preserved {
+        let number = 3 + i;
+        sys::fs::inherited(number as i32)
+            .or_unable(|| format!("stat preserved-fd {number} (of {preserved})"))?;
+    }
+    sys::fs::cloexec_from(3 + preserved).or_unable(|| "close inherited descriptors".into())
+}
+
+/// 128 random bits: the name of a container's keyring must not be guessed by another container.
+pub fn random_name() -> String {
+    let mut bytes = [0; 16];
+    // Without entropy the pid must do: only the name of a keyring hangs on it.
+    if sys::process::random(&mut bytes).is_err() {
+        bytes[..4].copy_from_slice(&sys::process::getpid().to_ne_bytes());
+    }
+    bytes.iter().fold(String::from("_ses."), |name, byte| name + &format!("{byte:02x}"))
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Answers init's reports until it is ready.
+
+use std::os::fd::AsFd;
+
+use super::{Child, Host, maps, words};
+use crate::channel::Report;
+use crate::error::{Error, Result, While};
+use crate::plan::Plan;
+use crate::sys::process::{self, Exit};
+use crate::sys::{self, Errno};
+
+pub(super) fn until_ready(plan: &Plan, child: &Child, host: &mut impl Host) -> Result<()> {
+    if let Some(score) = plan.oom_score_adj {
+        write_oom_score(child.pid, score)?;
+    }
+    loop {
+        match child.channel.receive().or_unable(|| "hear from init".into())? {
+            Some(Report::Maps) => {
+                maps::write(child.pid, plan.id_maps.as_ref())?;
+                raise_limits(plan, child.pid)?;
+            }
+            Some(Report::Hooks(point)) => host.hooks(point, child)?,
+            Some(Report::SeccompFd(number)) => {
+                let listener = process::pidfd_getfd(child.pidfd.as_fd(), number)
+                    .or_unable(|| "take the seccomp listener".into())?;
+                host.seccomp_listener(listener, child)?;
+            }
+            Some(Report::Ready) => return Ok(()),
+            Some(Report::Failed(failure)) => return Err(words::failed(plan, &failure)),
+            None => return Err(ended(child)),
+        }
+        child.go()?;
+    }
+}
+
+/// Before `Ready`, and without a word: somebody killed it.
+fn ended(child: &Child) -> Error {
+    match child.wait_for_end() {
+        Ok(Exit::Signal(libc::SIGKILL)) => {
+            Error::new("container init was killed").hint("the memory limit may be too low for it to start")
+        }
+        Ok(Exit::Signal(signal)) => Error::new(format!("container init died of signal {signal}")),
+        Ok(Exit::Code(code)) => Error::new(format!("container init ended with code {code}")),
+        Err(errno) => Error::sys("unable to wait for container init", errno),
+    }
+}
+
+/// In the host's procfs, before init is somebody else: lowering it is a right of root's.
+fn write_oom_score(pid: i32, score: i32) -> Result<()> {
+    let write = || {
+        let path = std::ffi::CString::new(format!("/proc/{pid}/oom_score_adj")).unwrap_or_default();
+        let file = sys::fs::open(&path, sys::fs::O_WRONLY)?;
+        sys::fs::write_all(file.as_fd(), score.to_string().as_bytes())
+    };
+    match write() {
+        // As runc: a runtime without the right to lower it keeps what it has, in a user namespace.
+        Err(Errno::EACCES | Errno::EPERM) if sys::cred::effective_uid() != 0 => Ok(()),
+        result => result
+            .or_unable(|| format!("set oom_score_adj to {score}"))
+            .map_err(|error| error.at("/process/oomScoreAdj")),
+    }
+}
+
+fn raise_limits(plan: &Plan, pid: i32) -> Result<()> {
+    for (i, limit) in plan.limits.iter().enumerate() {
+        process::set_limit(pid, limit)
+            .or_unable(|| format!("set resource limit {}", limit.resource))
+            .map_err(|error| error.at(format!("/process/rlimits/{i}")))?;
+    }
+    Ok(())
+}

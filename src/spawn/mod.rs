@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The parent's side of one clone: takes the descriptors that the plan asks for, makes init, answers
+//! it until it is ready, and turns its failure into words.
+//!
+//! Runs in the calling process, which has one thread. `create`, `run` and `exec` all come through here.
+
+mod answer;
+mod console;
+mod foreground;
+pub mod hooks;
+mod maps;
+pub mod notify;
+mod requests;
+mod words;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::channel::{self, Order, ParentEnd, Report};
+use crate::error::{Error, Result, While};
+use crate::init::{self, Work};
+use crate::plan::Plan;
+use crate::sys;
+use crate::sys::process::{self, Cloned, ExecArgs, Exit};
+
+pub use console::{connect_console, console_pair, receive_master, send_over};
+pub use foreground::{Foreground, Terminal};
+
+/// What a plan needs from outside.
+#[derive(Debug)]
+pub struct Materials<'a> {
+    /// cgroup v1: a `tasks` file of each hierarchy.
+    pub tasks: &'a [OwnedFd],
+    /// cgroup v2: the directory to be born in.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    pub console: Option<OwnedFd>,
+    pub fifo: Option<OwnedFd>,
+    /// `exec`: the container's init.
+    pub init: Option<BorrowedFd<'a>>,
+    /// Signals that our caller had ignored.
+    pub ignored: u64,
+}
+
+/// What the parent does while init waits for it.
+pub trait Host {
+    /// # Errors
+    /// The start is given up.
+    fn hooks(&mut self, point: crate::step::HookPoint, child: &Child) -> Result<()>;
+    /// # Errors
+    /// The start is given up.
+    fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()>;
+}
+
+/// Init, alive and in our hands: dropped without `keep`, it is killed and reaped.
+#[derive(Debug)]
+pub struct Child {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    channel: ParentEnd,
+    kept: bool,
+}
+
+/// From plan to an init that is ready and waits for the word.
+///
+/// # Errors
+/// A descriptor that cannot be had, a step that failed: init is dead and reaped then.
+pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Result<Child> {
+    let ignored = materials.ignored;
+    let (tasks, cgroup, target) = (materials.tasks, materials.cgroup, materials.init);
+    let fds = requests::answer(plan, materials.console, materials.fifo, target)?;
+    let (parent_end, init_end) = channel::pair().or_unable(|| "make the channel to init".into())?;
+    let home = plan.home.map(|index| (index, room_for_home()));
+    let work = Work {
+        steps: &plan.steps,
+        fds: &fds,
+        tasks,
+        channel: init_end,
+        args: ExecArgs::new(plan.args.clone()),
+        env: ExecArgs::new(plan.env.clone()),
+        home,
+        ignored,
+        dumpable_for_maps: plan.id_maps.is_some() && sys::cred::effective_uid() != 0,
+    };
+    if let Some(uid) = plan.stdio_owner {
+        console::give_stdio(uid)?;
+    }
+    let around =
+        if plan.through.is_none() { requests::Around::enter(plan, &fds)? } else { requests::Around::none() };
+    let cloned = match plan.through {
+        None => process::clone(plan.clone, cgroup),
+        Some(user) => process::clone_through(&requests::joins(plan, &fds, user), plan.clone, cgroup),
+    };
+    let cloned = match cloned {
+        Ok(Cloned::Child) => init::run(work),
+        Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd)),
+        Err(errno) => Err(errno),
+    };
+    around.leave()?;
+    let (pid, pidfd) = cloned.map_err(words::clone_failed)?;
+    drop(work);
+    let child = Child { pid, pidfd, channel: parent_end, kept: false };
+    answer::until_ready(plan, &child, host)?;
+    Ok(child)
+}
+
+/// Init fills it in after clone, and exec reads it: it stays for the life of this process.
+fn room_for_home() -> &'static mut [u8] {
+    vec![0; 4096 + 8].leak()
+}
+
+impl Child {
+    /// The word to go on: `create`'s init now waits at its fifo.
+    pub fn go(&self) -> Result<()> {
+        self.channel.send(Order::Go).or_unable(|| "tell init to go on".into())
+    }
+
+    /// The word to execute; back when the program runs, or with why it does not.
+    pub fn go_and_execute(&self, plan: &Plan) -> Result<()> {
+        self.go()?;
+        match self.channel.receive() {
+            Ok(None) => Ok(()),
+            Ok(Some(Report::Failed(failure))) => Err(words::failed(plan, &failure)),
+            Ok(Some(_)) => Err(Error::new("init broke the protocol")),
+            Err(errno) => Err(Error::sys("unable to hear from init", errno)),
+        }
+    }
+
+    /// From now on it lives without us.
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> Result<Exit> {
+        self.kept = true;
+        process::wait(self.pid).or_unable(|| format!("wait for process {}", self.pid))
+    }
+
+    fn wait_for_end(&self) -> sys::Result<Exit> {
+        // ESRCH: it has ended by itself.
+        let _ = process::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+        process::wait(self.pid)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = self.wait_for_end();
+        }
+    }
+}

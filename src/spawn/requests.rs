@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The descriptors that a plan asks for, and the namespaces that init must be born in.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::error::{Error, Result, While};
+use crate::plan::{Plan, Request};
+use crate::spec::c_string;
+use crate::step::Slot;
+use crate::sys;
+use crate::sys::mount::Depth;
+use crate::sys::process::{self, NEWCGROUP, NEWIPC, NEWNET, NEWPID, NEWTIME, NEWUTS};
+
+pub(super) fn answer(
+    plan: &Plan,
+    mut console: Option<OwnedFd>,
+    mut fifo: Option<OwnedFd>,
+    init: Option<BorrowedFd<'_>>,
+) -> Result<Vec<OwnedFd>> {
+    let missing = |what: &str| Error::new(format!("no {what} to give to init"));
+    let mut fds = Vec::with_capacity(plan.requests.len());
+    for request in &plan.requests {
+        fds.push(match request {
+            Request::Namespace { namespace, path, place } => namespace_at(*namespace, path, place)?,
+            Request::Tree { path, tree, place } => {
+                let depth = if *tree { Depth::Tree } else { Depth::One };
+                sys::mount::clone_tree(sys::fs::CWD, path, depth)
+                    .or_unable(|| format!("open the mount source {}", path.to_string_lossy()))
+                    .map_err(|error| error.at(place))?
+            }
+            Request::Console => console.take().ok_or_else(|| missing("console"))?,
+            Request::Fifo => fifo.take().ok_or_else(|| missing("start fifo"))?,
+            Request::Init => {
+                let init = init.ok_or_else(|| missing("container"))?;
+                sys::fs::duplicate(init).or_unable(|| "hold the container's init".into())?
+            }
+        });
+    }
+    Ok(fds)
+}
+
+/// A file that is no namespace, or one of another kind, must not be "joined".
+fn namespace_at(namespace: u64, path: &std::path::Path, place: &str) -> Result<OwnedFd> {
+    let name = c_string(path, || place.to_owned())?;
+    let fd = sys::fs::open(&name, sys::fs::O_RDONLY | sys::fs::O_NONBLOCK)
+        .or_unable(|| format!("open namespace {}", path.display()))
+        .map_err(|error| error.at(place))?;
+    match process::namespace_type(fd.as_fd()) {
+        Ok(kind) if kind == namespace => Ok(fd),
+        Ok(_) => Err(Error::new(format!("{} is a namespace of another type", path.display())).at(place)),
+        Err(errno) => Err(Error::sys(format!("{} is no namespace", path.display()), errno).at(place)),
+    }
+}
+
+/// The parent's own namespaces, held while it is in others.
+pub(super) struct Around {
+    home: Vec<(u64, OwnedFd)>,
+}
+
+/// The user namespace, and those to be born in.
+pub(super) fn joins<'f>(plan: &Plan, fds: &'f [OwnedFd], user: Slot) -> Vec<(u64, BorrowedFd<'f>)> {
+    let around = plan.around.iter().map(|(namespace, slot)| (*namespace, fds[slot.0].as_fd()));
+    [(process::NEWUSER, fds[user.0].as_fd())].into_iter().chain(around).collect()
+}
+
+impl Around {
+    pub(super) fn none() -> Around {
+        Around { home: Vec::new() }
+    }
+
+    /// Enters what the plan says, so that the next clone is born there.
+    pub(super) fn enter(plan: &Plan, fds: &[OwnedFd]) -> Result<Around> {
+        let mut around = Around { home: Vec::new() };
+        for (namespace, slot) in &plan.around {
+            let own = sys::fs::open(own_path(*namespace), sys::fs::O_RDONLY)
+                .or_unable(|| "hold our own namespace".into())?;
+            around.home.push((*namespace, own));
+            if let Err(errno) = process::setns(fds[slot.0].as_fd(), *namespace) {
+                around.home.pop();
+                let error = Err(Error::sys("unable to join a namespace", errno).at("/linux/namespaces"));
+                around.leave()?;
+                return error;
+            }
+        }
+        Ok(around)
+    }
+
+    pub(super) fn leave(self) -> Result<()> {
+        for (namespace, own) in self.home.into_iter().rev() {
+            process::setns(own.as_fd(), namespace).or_unable(|| "come back to our own namespace".into())?;
+        }
+        Ok(())
+    }
+}
+
+fn own_path(namespace: u64) -> &'static std::ffi::CStr {
+    match namespace {
+        NEWPID => c"/proc/self/ns/pid",
+        NEWNET => c"/proc/self/ns/net",
+        NEWIPC => c"/proc/self/ns/ipc",
+        NEWUTS => c"/proc/self/ns/uts",
+        NEWCGROUP => c"/proc/self/ns/cgroup",
+        NEWTIME => c"/proc/self/ns/time",
+        _ => c"/proc/self/ns/mnt",
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Init's "step 17, EPERM" as a sentence. The parent holds the same plan, so it can name everything.
+//!
+//! The texts for a program that cannot be found, a mount and a working directory are runc's: Docker,
+//! Podman and containerd look for their words.
+
+use crate::channel::{Failure, Note};
+use crate::error::{Error, strerror};
+use crate::plan::Plan;
+use crate::step::{BindMount, FsMount, Program, Source, Step};
+use crate::sys::Errno;
+
+pub(super) fn failed(plan: &Plan, failure: &Failure) -> Error {
+    let Some(planned) = plan.steps.get(failure.step) else {
+        return Error::sys("init failed at a step that nobody knows", failure.errno);
+    };
+    let error = in_words(plan, &planned.step, failure);
+    let error = if planned.place.is_empty() { error } else { error.at(planned.place.clone()) };
+    match hint(&planned.step, failure.errno) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
+    let errno = failure.errno;
+    match (step, failure.note) {
+        (_, Note::NotInForce) => {
+            Error::new(format!("unable to {step}")).because("the kernel said yes, and yet it is not in force")
+        }
+        (Step::Mount(FsMount { target, .. }) | Step::Bind(BindMount { target, .. }), Note::InsideProc) => {
+            Error::new(format!("error mounting to rootfs at {:?}", target.to_string()))
+                .because(format!("{target} cannot be mounted because it is inside /proc"))
+        }
+        (Step::FindProgram(program), _) => no_program(plan, program, errno),
+        (Step::Execute { .. }, _) => {
+            let program = plan.args.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
+            Error::sys(format!("exec {program:?}"), errno)
+        }
+        (Step::WorkingDirectory { path, .. }, _) => Error::sys(
+            format!("chdir to cwd ({:?}) set in config.json failed", path.to_string_lossy()),
+            errno,
+        ),
+        (Step::Mount(fs), note) => {
+            let source = fs.source.to_string_lossy();
+            let error = Error::sys(
+                format!("error mounting {source:?} to rootfs at {:?}", fs.target.to_string()),
+                errno,
+            );
+            match note {
+                Note::Kernel(text) => {
+                    let text = String::from_utf8_lossy(&text);
+                    error.because(text.trim_end_matches('\0').to_owned())
+                }
+                Note::Item(i) => match fs.nodes.get(i) {
+                    Some((name, _)) => {
+                        error.because(format!("unable to make the device {}", name.to_string_lossy()))
+                    }
+                    None => error,
+                },
+                Note::None | Note::NotInForce | Note::InsideProc => error,
+            }
+        }
+        (Step::Bind(bind), _) => Error::sys(
+            format!("error mounting {:?} to rootfs at {:?}", source_of(bind), bind.target.to_string()),
+            errno,
+        ),
+        (Step::Limits(limits), Note::Item(i)) => {
+            let kind = limits.get(i).map_or(0, |limit| limit.resource);
+            Error::sys(format!("error setting rlimit type {kind}"), errno)
+        }
+        _ => Error::sys(format!("unable to {step}"), errno),
+    }
+}
+
+fn source_of(bind: &BindMount) -> String {
+    match &bind.source {
+        Source::Path(path) => path.to_string_lossy().into_owned(),
+        Source::Opened(_) => "the opened source".into(),
+    }
+}
+
+/// exec.LookPath's words, as Docker's exit codes 126 and 127 hang on them.
+fn no_program(plan: &Plan, program: &Program, errno: Errno) -> Error {
+    let name = plan.args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+    if program.searched {
+        return Error::new(format!("exec: {name:?}: executable file not found in $PATH"));
+    }
+    match errno {
+        Errno::EISDIR | Errno::EACCES => Error::new(format!("exec: {name:?}: {}", strerror(errno))),
+        _ => Error::new(format!("exec: {name:?}: stat {name}: {}", strerror(errno))),
+    }
+}
+
+fn hint(step: &Step, errno: Errno) -> Option<&'static str> {
+    match (step, errno) {
+        (Step::JoinKeyring(_), Errno::EDQUOT) => {
+            Some("the user has as many keys as kernel.keys.maxkeys allows; --no-new-keyring does without one")
+        }
+        (Step::PivotRoot, Errno::EINVAL) => {
+            Some("the root of the host may be a ramfs, where only --no-pivot works")
+        }
+        (Step::Scheduler(_), Errno::EPERM) => {
+            Some("SCHED_DEADLINE is not to be had with a cpuset of some CPUs")
+        }
+        _ => None,
+    }
+}
+
+/// clone3 itself was refused.
+pub(super) fn clone_failed(errno: Errno) -> Error {
+    let error = Error::sys("unable to make the container's first process", errno);
+    match errno {
+        Errno::ENOSPC => error.hint("a limit in /proc/sys/user/max_*_namespaces may be reached, or be 0"),
+        Errno::EAGAIN => {
+            error.hint("a limit on processes is reached: pids.max, RLIMIT_NPROC or kernel.pid_max")
+        }
+        Errno::EPERM => {
+            error.hint("making namespaces is a right of root, or of who makes a user namespace too")
+        }
+        Errno::EINVAL => error.hint("the kernel may lack one of the namespaces in linux.namespaces"),
+        _ => error,
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//! config.json and process.json as `oci_spec` types.
+//!
+//! Parsing is strict where the specification is, and as lenient as runc where callers depend on it
+//! (`lenient.rs`). No I/O: bytes in, types out.
+
+mod lenient;
+
+use std::ffi::CString;
+
+use oci_spec::runtime::{Process, Spec};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+/// A parsed document and what runc would have warned about.
+#[derive(Debug)]
+pub struct Parsed<T> {
+    pub value: T,
+    pub warnings: Vec<String>,
+}
+
+pub fn config(bytes: &[u8]) -> Result<Parsed<Spec>> {
+    parse(bytes, "config.json", lenient::mend_config)
+}
+
+pub fn process(bytes: &[u8]) -> Result<Parsed<Process>> {
+    parse(bytes, "process.json", lenient::mend_process)
+}
+
+/// The typed parse first: it is all that a normal start pays. Only a document that it refuses is
+/// looked at a second time.
+fn parse<T: DeserializeOwned>(
+    bytes: &[u8],
+    file: &str,
+    mend: fn(&mut serde_json::Value, &mut Vec<String>),
+) -> Result<Parsed<T>> {
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(Parsed { value, warnings: Vec::new() });
+    }
+    let mut warnings = Vec::new();
+    if let Ok(mut document) = serde_json::from_slice(bytes) {
+        mend(&mut document, &mut warnings);
+        if let Ok(value) = serde_json::from_value(document) {
+            return Ok(Parsed { value, warnings });
+        }
+    }
+    Err(explain::<T>(bytes, file))
+}
+
+/// Parses once more, keeping account of the path, to name line, column and property.
+fn explain<T: DeserializeOwned>(bytes: &[u8], file: &str) -> Error {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let unable = |reason: String| Error::new(format!("unable to parse {file}")).because(reason);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(error) => {
+            let pointer = pointer(error.path());
+            let error = unable(error.into_inner().to_string());
+            if pointer.is_empty() { error } else { error.at(pointer) }
+        }
+        Ok(_) => match reader.end() {
+            Err(error) => unable(error.to_string()),
+            Ok(()) => unable("it cannot be understood".into()),
+        },
+    }
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(format!("/{index}")),
+            Segment::Map { key } => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        })
+        .collect()
+}
+
+/// An optional list as a slice: absent, null and empty mean the same everywhere but where said.
+pub fn list<T>(items: &Option<Vec<T>>) -> &[T] {
+    items.as_deref().unwrap_or_default()
+}
+
+/// A string for the kernel. crun cuts at a NUL; here it is an error that names the place.
+pub fn c_string(text: impl AsRef<std::ffi::OsStr>, place: impl FnOnce() -> String) -> Result<CString> {
+    use std::os::unix::ffi::OsStrExt;
+    let text = text.as_ref();
+    CString::new(text.as_bytes()).map_err(|_| {
+        Error::new(format!("invalid value {text:?}")).at(place()).because("it contains a NUL byte")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn errors_name_line_column_and_property() {
+        for (text, expected) in [
+            ("{", "unable to parse config.json: EOF while parsing an object at line 1 column 1"),
+            (
+                "{\n \"process\": {\"user\": {\"uid\": \"x\"}, \"cwd\": \"/\"}}",
+                "unable to parse config.json (config.json: /process/user/uid): invalid type: string \"x\", \
+                 expected u32 at line 2 column 32",
+            ),
+            (
+                "{\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"foo\"}]}}",
+                "unable to parse config.json (config.json: /linux/namespaces/1/type): unknown variant `foo`",
+            ),
+            ("{} x", "unable to parse config.json: trailing characters at line 1 column 4"),
+            ("{\"hostname\":\"a\",\"hostname\":\"b\"}", "duplicate field `hostname`"),
+        ] {
+            let error = config(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}\n got: {error}\nwant: {expected}");
+        }
+    }
+
+    #[test]
+    fn what_runc_accepts_is_accepted_with_its_warning() {
+        let text =
+            br#"{"process":{"args":["a"],"cwd":"/","capabilities":{"bounding":["CAP_KILL","CAP_FOO"]}}}"#;
+        let parsed = config(text).unwrap();
+        let process = parsed.value.process().as_ref().unwrap();
+        assert_eq!(process.user().uid(), 0);
+        let bounding = process.capabilities().as_ref().unwrap().bounding().as_ref().unwrap();
+        assert_eq!(bounding.len(), 1);
+        assert_eq!(parsed.warnings, ["ignoring unknown or unavailable capabilities: [CAP_FOO]"]);
+    }
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What init does, as data: `plan` decides the list, `init` performs it, `explain` prints it.
+//!
+//! Built by the parent before clone, so that the child need not allocate. May name: types of sys.
+
+use std::ffi::CString;
+
+use crate::sys::cred::{CapSet, Caps};
+use crate::sys::mount::{Attr, Depth};
+use crate::sys::process::{BpfInstruction, Limit, SchedAttr};
+use crate::sys::tty::Size;
+
+/// A step and the property of config.json that asks for it, as a JSON pointer; "" for none.
+#[derive(Debug)]
+pub struct Planned {
+    pub step: Step,
+    pub place: String,
+}
+
+/// A descriptor that the parent takes before clone and the child inherits: an index into the
+/// plan's requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(pub usize);
+
+/// A path that means something only once it is resolved under the container's root. Relative, with
+/// no leading slash; the root itself is ".".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InRoot(pub CString);
+
+/// When the runtime's hooks run while init waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookPoint {
+    /// `prestart`, then `createRuntime`: the namespaces are there, the root is not yet switched.
+    CreateRuntime,
+    /// `createContainer`: the same moment, in the container's namespaces.
+    CreateContainer,
+}
+
+/// One operation of init. Each is performed by the file of `init/` that has the subject's name.
+#[derive(Debug)]
+pub enum Step {
+    // membership
+    JoinCgroups,
+    JoinNamespace {
+        namespace: u64,
+        slot: Slot,
+    },
+    /// `exec`: into the namespaces of the container's init, by its pidfd.
+    JoinContainer {
+        namespaces: u64,
+        slot: Slot,
+    },
+    NewNamespace(u64),
+    /// The one device that a new network namespace has comes down.
+    LoopbackUp,
+    /// The parent writes the id maps of a new user namespace.
+    AwaitIdMaps,
+    BecomeNamespaceRoot,
+    NewSession,
+    JoinKeyring(CString),
+    TimeOffsets(CString),
+
+    // the root filesystem, in the order of the mounts in config.json
+    SetPropagation {
+        propagation: u64,
+        depth: Depth,
+    },
+    OpenRoot {
+        path: CString,
+        from: Option<Slot>,
+    },
+    PrivateRootParent {
+        path: CString,
+    },
+    Mount(FsMount),
+    Bind(BindMount),
+    CgroupTree(CgroupTree),
+    Node {
+        path: InRoot,
+        node: Node,
+    },
+    BindDevice {
+        source: CString,
+        path: InRoot,
+    },
+    Link {
+        target: CString,
+        path: InRoot,
+    },
+    Terminal {
+        console: Slot,
+        size: Option<Size>,
+        uid: u32,
+    },
+    Hooks(HookPoint),
+    MakeDirectory(InRoot),
+    Sysctl {
+        file: CString,
+        value: CString,
+    },
+    Mask(InRoot),
+    MakeReadonly(InRoot),
+    Remount {
+        path: InRoot,
+        attr: Attr,
+    },
+    HideHostMount(CString),
+    PivotRoot,
+    MoveRoot,
+
+    // the process
+    Hostname(CString),
+    Domainname(CString),
+    TakeTerminal,
+    Affinity(Vec<u64>),
+    Scheduler(SchedAttr),
+    IoPriority(i32),
+    MemoryPolicy {
+        mode: i32,
+        nodes: Vec<u64>,
+    },
+    Personality(u64),
+    Limits(Vec<Limit>),
+    NoNewPrivileges,
+    Seccomp {
+        flags: u64,
+        program: Vec<BpfInstruction>,
+        listener: bool,
+    },
+    Identity(Identity),
+    /// The first try may lack the right to enter, as root without CAP_DAC_OVERRIDE does; the last not.
+    WorkingDirectory {
+        path: CString,
+        last: bool,
+    },
+    FindHome {
+        uid: u32,
+    },
+    FindProgram(Program),
+
+    // the end
+    Ready,
+    AwaitStart(Slot),
+    AwaitOrder,
+    Execute {
+        keep: u32,
+    },
+}
+
+/// A filesystem that is made new (or, like proc, a view of one).
+#[derive(Debug, Default)]
+pub struct FsMount {
+    pub kind: CString,
+    pub source: CString,
+    pub target: InRoot,
+    /// Options for the filesystem; those without a value are flags.
+    pub options: Vec<(CString, Option<CString>)>,
+    /// The same options and flags for mount(2), where the new API is not to be had.
+    pub data: CString,
+    pub attrs: u64,
+    pub propagation: u64,
+    /// proc and sysfs must not be mounted through a link or on a file (CVE-2019-19921).
+    pub strict_target: bool,
+    /// Copy what the mount will cover into it first.
+    pub copy_up: bool,
+    /// What `/dev` gets before anyone can see it.
+    pub nodes: Vec<(CString, Node)>,
+    pub links: Vec<(CString, CString)>,
+    /// When no mode is asked for, a tmpfs takes that of the directory it covers.
+    pub inherit_mode: bool,
+    /// sysfs cannot be mounted by a user namespace that does not own the network namespace: then the
+    /// host's is bound.
+    pub bind_fallback: Option<CString>,
+}
+
+/// A host file or directory that appears in the container.
+#[derive(Debug)]
+pub struct BindMount {
+    pub source: Source,
+    pub target: InRoot,
+    pub depth: Depth,
+    /// The mount alone.
+    pub attr: Attr,
+    /// It and all mounts below it (`rro` and its family).
+    pub tree_attr: Attr,
+    pub propagation: (u64, Depth),
+}
+
+/// Where a bind mount comes from.
+#[derive(Debug)]
+pub enum Source {
+    Path(CString),
+    /// The parent has opened it: init, in its user namespace, may not be able to.
+    Opened(Slot),
+}
+
+/// `/sys/fs/cgroup` as the container sees it.
+#[derive(Debug)]
+pub struct CgroupTree {
+    pub target: InRoot,
+    pub attr: Attr,
+    /// Host directories, each with its name below the target; one without a name is the target.
+    pub hierarchies: Vec<(CString, CString)>,
+    pub links: Vec<(CString, CString)>,
+}
+
+/// A device node or fifo.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Type and permissions.
+    pub mode: u32,
+    pub device: u64,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// Who the process becomes.
+#[derive(Debug)]
+pub struct Identity {
+    pub uid: u32,
+    pub gid: u32,
+    /// None: setgroups(2) is not to be had here, and nothing is changed.
+    pub groups: Option<Vec<u32>>,
+    pub umask: Option<u32>,
+    pub caps: Option<CapPlan>,
+}
+
+/// The five sets. Without one at all the process keeps what the kernel gives its ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CapPlan {
+    pub bounding: CapSet,
+    pub sets: Caps,
+    pub ambient: CapSet,
+}
+
+/// How args[0] is found.
+#[derive(Debug)]
+pub struct Program {
+    /// In this order; one entry when args[0] has a slash.
+    pub candidates: Vec<CString>,
+    pub searched: bool,
+}
