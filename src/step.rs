@@ -112,6 +112,8 @@ pub enum Step {
     Hostname(CString),
     Domainname(CString),
     TakeTerminal,
+    /// The host's /dev/null on a standard stream becomes the container's.
+    ReopenNull,
     Affinity(Vec<u64>),
     Scheduler(SchedAttr),
     IoPriority(i32),

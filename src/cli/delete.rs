@@ -31,7 +31,10 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let options = DeleteOptions::new(matches);
     let locked = global.container(&options.id).and_then(|container| container.lock("delete"));
     let container = match locked {
-        Err(error) if options.force && error.kind() == Kind::NotFound => return Ok(0),
+        Err(error) if error.kind() == Kind::NotFound => {
+            global.sweep(&options.id)?;
+            return if options.force { Ok(0) } else { Err(error) };
+        }
         locked => locked?,
     };
     let state = container.state()?;

@@ -9,7 +9,7 @@ use oci_spec::runtime::Spec;
 use super::create::CreateOptions;
 use super::environment::Activation;
 use super::global::Global;
-use super::hooks::Hooks;
+use super::hooks::{self, Hooks};
 use super::{console, destroy, pid_file};
 use crate::bundle::Bundle;
 use crate::cgroup;
@@ -49,6 +49,10 @@ pub(super) struct Launched {
 
 pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> Result<Prepared> {
     let id = ContainerId::parse(&options.id)?;
+    if global.systemd_cgroup {
+        return Err(Error::new("the systemd cgroup driver is not there yet")
+            .hint("without --systemd-cgroup the cgroups are made directly"));
+    }
     let bundle = Bundle::read(&options.bundle)?;
     bundle.spec.warnings.iter().for_each(|warning| log::warn(warning));
     let spec = &bundle.spec.value;
@@ -70,6 +74,7 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
         wait_for_start: mode == Mode::Create,
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
+    log::debug(|| format!("{} steps planned for container {id}", plan.steps.len()));
     plan.warnings.iter().for_each(|warning| log::warn(warning));
     let (creator, ignored) = ProcessRef::of_caller()?;
     let mut state = State::creating(&id, creator)?;
@@ -93,6 +98,8 @@ pub(super) fn launch(
     let Prepared { id, bundle, cgroup, plan, mut state, ignored } = prepared;
     let terminal = console::wanted(&bundle.spec.value);
     let console = console::open(terminal, options.console_socket.as_deref(), mode)?;
+    // Before the journal: a `delete --force` kills whatever is in the cgroups that the journal names.
+    cgroup::refuse_used(&cgroup)?;
     let container = Store::make(&global.root)?.create(&id, "create")?;
     let spec = bundle.spec.value;
     let started = record(&container, &bundle.config, &state).and_then(|()| {
@@ -119,7 +126,8 @@ pub(super) fn launch(
     };
     let went = match mode {
         Mode::Create => child.go(),
-        Mode::Run { .. } => child.go_and_execute(&plan),
+        Mode::Run { .. } => hooks::run_before_program(&spec, &state, child.pidfd.as_fd())
+            .and_then(|()| child.go_and_execute(&plan)),
     };
     if let Err(error) = went {
         drop(child);
@@ -138,6 +146,9 @@ const NEW_PID: u64 = libc::CLONE_NEWPID as u64;
 /// The journal, before the first effect outside of the container's own directory.
 fn record(container: &Locked, config: &[u8], state: &State) -> Result<()> {
     container.save_config(config)?;
+    if Activation::read().notify_socket.is_some() {
+        container.make_notify_dir()?;
+    }
     container.save(state)
 }
 

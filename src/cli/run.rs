@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use clap::{ArgMatches, Command};
 
 use super::create::{self, CreateOptions};
+use super::environment::Activation;
 use super::flags::{self, is_on, switch};
 use super::global::Global;
 use super::launch::{self, Mode};
@@ -49,7 +50,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 }
 
 fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
-    seal::enter(options.create.preserve_fds)?;
+    seal::enter(options.create.preserve_fds + Activation::read().sockets())?;
     let mode = Mode::Run { detach: options.detach };
     let prepared = launch::prepare(global, &options.create, mode)?;
     let foreground = (!options.detach).then(|| Foreground::new(!options.no_subreaper)).transpose()?;

@@ -73,7 +73,7 @@ impl Container {
     pub(super) fn claim(&self, verb: &str) -> Result<Option<Lock>> {
         let file = match self.open_lock(fs::O_CREAT | fs::O_EXCL) {
             Err(Errno::EEXIST) => return Ok(None),
-            Err(Errno::ENOENT) => return Err(not_found(&self.id)),
+            Err(Errno::ENOENT) => return Err(not_found()),
             result => result.or_unable(|| format!("make the lock of container {}", self.id))?,
         };
         let lock = self.take(file, PATIENCE, verb).inspect_err(|_| {
@@ -89,7 +89,7 @@ impl Container {
             let waited = Instant::now() >= deadline;
             match self.open_lock(if waited { fs::O_CREAT } else { 0 }) {
                 Err(Errno::ENOENT) if !waited && self.is_there()? => std::thread::sleep(PAUSE),
-                Err(Errno::ENOENT) => return Err(not_found(&self.id)),
+                Err(Errno::ENOENT) => return Err(not_found()),
                 result => return result.or_unable(|| format!("open the lock of container {}", self.id)),
             }
         }
@@ -106,7 +106,7 @@ impl Container {
         let lock = self.wait_for(file, patience)?;
         // It may be the lock of a container that was deleted while we waited.
         if !self.is_there()? {
-            return Err(not_found(&self.id));
+            return Err(not_found());
         }
         // Only for a message to others: no reason to fail, and a full disk must not stop `delete`.
         let _ = fs::write(lock.0.as_fd(), &holder_record(verb));

@@ -160,6 +160,7 @@ impl<'p> Init<'p> {
 
             Step::Hostname(name) => Ok(sys::process::set_hostname(name.to_bytes())?),
             Step::Domainname(name) => Ok(sys::process::set_domainname(name.to_bytes())?),
+            Step::ReopenNull => self.reopen_null(),
             Step::TakeTerminal => self.take_terminal(),
             Step::Affinity(mask) => Ok(sys::process::set_affinity(mask)?),
             Step::Scheduler(attr) => Ok(sys::process::set_scheduler(attr)?),

@@ -49,6 +49,32 @@ impl Init<'_> {
     }
 }
 
+impl Init<'_> {
+    pub(super) fn reopen_null(&mut self) -> Done {
+        for number in 0..3 {
+            let stream = fs::inherited(number)?;
+            if is_null(stream)? {
+                let root = self.root()?;
+                let path = c"dev/null";
+                let found = fs::openat2(root, path, fs::O_PATH | fs::O_NOFOLLOW, 0, Resolve::InRoot)?;
+                if !is_null(found.as_fd())? {
+                    // A file of the image's in its place would get the container's output (CVE-2026-88265).
+                    return Err(Errno::ENXIO.into());
+                }
+                let flags = O_RDWR | O_NOCTTY | fs::O_NOFOLLOW | fs::O_NONBLOCK;
+                let null = fs::openat2(root, path, flags, 0, Resolve::InRoot)?;
+                fs::dup_to(null.as_fd(), number)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_null(file: BorrowedFd<'_>) -> Result<bool> {
+    let stat = fs::fstat(file)?;
+    Ok(stat.is(S_IFCHR) && stat.rdev == fs::makedev(1, 3))
+}
+
 /// The multiplexer of the devpts that is on the container's /dev/pts, and no other file: an image
 /// could have put anything there (CVE-2025-52565).
 fn open_master(root: BorrowedFd<'_>) -> Result<OwnedFd> {

@@ -133,6 +133,7 @@ fn fmt_process(step: &Step, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match step {
         Step::Hostname(name) => write!(f, "set the hostname {}", text(name)),
         Step::Domainname(name) => write!(f, "set the domainname {}", text(name)),
+        Step::ReopenNull => write!(f, "let standard streams on /dev/null be the container's"),
         Step::TakeTerminal => write!(f, "make the terminal the standard streams"),
         Step::Affinity(_) => write!(f, "set the CPU affinity"),
         Step::Scheduler(_) => write!(f, "set the scheduler"),

@@ -124,6 +124,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     devices::add_all(draft, spec, &world)?;
     terminal::allocate(draft, process)?;
     paths::make_working_directory(draft, process)?;
+    terminal::reopen_null(draft, process);
     add_hooks(draft, spec);
     paths::mask_and_protect(draft, spec)?;
     sysctl::add_all(draft, spec, &spaces)?;

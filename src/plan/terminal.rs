@@ -33,6 +33,14 @@ pub(super) fn stdio(draft: &mut Draft, process: &Process, spaces: &Namespaces) {
     }
 }
 
+/// An open /dev/null of the host's would let the container do to it what only the host may (ioctl,
+/// futimens); the images' is checked to be one.
+pub(super) fn reopen_null(draft: &mut Draft, process: &Process) {
+    if !wants(process) {
+        draft.add("", Step::ReopenNull);
+    }
+}
+
 fn wants(process: &Process) -> bool {
     process.terminal().unwrap_or(false)
 }

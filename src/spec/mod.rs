@@ -35,11 +35,14 @@ fn parse<T: DeserializeOwned>(
     file: &str,
     mend: fn(&mut serde_json::Value, &mut Vec<String>),
 ) -> Result<Parsed<T>> {
-    if let Ok(value) = serde_json::from_slice(bytes) {
-        return Ok(Parsed { value, warnings: Vec::new() });
-    }
+    let refused: serde_json::Error = match serde_json::from_slice(bytes) {
+        Ok(value) => return Ok(Parsed { value, warnings: Vec::new() }),
+        Err(error) => error,
+    };
     let mut warnings = Vec::new();
-    if let Ok(mut document) = serde_json::from_slice(bytes) {
+    // A property that is there twice is refused: two readers could each see another one.
+    let twice = refused.to_string().starts_with("duplicate field");
+    if !twice && let Ok(mut document) = serde_json::from_slice(bytes) {
         mend(&mut document, &mut warnings);
         if let Ok(value) = serde_json::from_value(document) {
             return Ok(Parsed { value, warnings });

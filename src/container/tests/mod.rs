@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Container, ContainerId, Locked, Store};
+use super::{Container, ContainerId, Locked, ProcessRef, Store};
 
 /// A directory of the test's own, removed with all in it.
 struct Scratch(PathBuf);
@@ -83,4 +83,8 @@ fn child_dir() -> Option<PathBuf> {
         crate::sys::process::set_parent_death_signal(libc::SIGKILL).unwrap();
     }
     dir
+}
+
+fn this_process() -> ProcessRef {
+    ProcessRef::of_caller().unwrap().0
 }

@@ -21,7 +21,7 @@ fn of_64_creators_of_one_id_one_wins() {
         let store = Store::make(&dir.join("root")).unwrap();
         let code = match store.create(&id("c"), "create") {
             Ok(container) => {
-                container.save(&State::creating(&id("c")).unwrap()).unwrap();
+                container.save(&State::creating(&id("c"), this_process()).unwrap()).unwrap();
                 17
             }
             Err(error) if error.to_string().starts_with("container with given ID already exists") => 18,
@@ -81,7 +81,7 @@ fn live(store: &Store) {
             return;
         }
     };
-    let mut state = State::creating(&id("c")).unwrap();
+    let mut state = State::creating(&id("c"), this_process()).unwrap();
     container.save(&state).unwrap();
     container.save_config(b"{}").unwrap();
     container.fifo_make().unwrap();

@@ -31,7 +31,8 @@ impl Init {
         assert_eq!(line, "ready\n");
         let pid = child.id() as i32;
         let init = Some(ProcessRef::of(pid).unwrap());
-        let state = State { phase: Phase::Created, init, ..State::creating(container.id()).unwrap() };
+        let state =
+            State { phase: Phase::Created, init, ..State::creating(container.id(), this_process()).unwrap() };
         Init { child, pidfd: process::pidfd_open(pid).unwrap(), state }
     }
 

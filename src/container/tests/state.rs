@@ -25,7 +25,7 @@ fn full(name: &str) -> State {
         namespaces: 0x7e02_0080,
         keyring: Some("_ses.0".into()),
         intel_rdt: Some("c".into()),
-        ..State::creating(&id(name)).unwrap()
+        ..State::creating(&id(name), this_process()).unwrap()
     }
 }
 
@@ -34,7 +34,7 @@ fn what_is_saved_is_read() {
     let scratch = Scratch::new();
     let store = scratch.store();
     let container = create(&store, "c");
-    for state in [State::creating(&id("c")).unwrap(), full("c")] {
+    for state in [State::creating(&id("c"), this_process()).unwrap(), full("c")] {
         container.save(&state).unwrap();
         assert_eq!(get(&store, "c").state().unwrap(), state);
     }
@@ -125,7 +125,7 @@ fn status_follows_the_processes() {
     let mut child = Command::new("sleep").arg("60").spawn().unwrap();
     let init = ProcessRef::of(child.id() as i32).unwrap();
     let gone = ProcessRef { start_time: init.start_time + 1, ..init };
-    let journal = State::creating(&id("c")).unwrap();
+    let journal = State::creating(&id("c"), this_process()).unwrap();
     let status = |phase, creator, init| {
         container.status(&State { phase, creator: Some(creator), init: Some(init), ..journal.clone() })
     };
