@@ -10,7 +10,7 @@ use super::create::CreateOptions;
 use super::environment::Activation;
 use super::global::Global;
 use super::hooks::{self, Hooks};
-use super::{console, destroy, pid_file};
+use super::{console, destroy, notify, pid_file};
 use crate::bundle::Bundle;
 use crate::cgroup;
 use crate::container::{CgroupRecord, ContainerId, Driver, Locked, Phase, ProcessRef, State, Store};
@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plan::cgroup::CgroupPlan;
 use crate::plan::{self, Plan};
+use crate::spawn::notify::Notify;
 use crate::spawn::{self, Child, Materials};
 use crate::{log, seal};
 
@@ -45,6 +46,7 @@ pub(super) struct Launched {
     pub(super) spec: Spec,
     pub(super) child: Child,
     pub(super) master: Option<OwnedFd>,
+    pub(super) notify: Option<Notify>,
 }
 
 pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> Result<Prepared> {
@@ -98,9 +100,12 @@ pub(super) fn launch(
     let Prepared { id, bundle, cgroup, plan, mut state, ignored } = prepared;
     let terminal = console::wanted(&bundle.spec.value);
     let console = console::open(terminal, options.console_socket.as_deref(), mode)?;
-    // Before the journal: a `delete --force` kills whatever is in the cgroups that the journal names.
-    cgroup::refuse_used(&cgroup)?;
     let container = Store::make(&global.root)?.create(&id, "create")?;
+    // Before the journal: a `delete --force` kills whatever is in the cgroups that the journal names.
+    if let Err(error) = cgroup::refuse_used(&cgroup) {
+        container.remove()?;
+        return Err(error);
+    }
     let spec = bundle.spec.value;
     let started = record(&container, &bundle.config, &state).and_then(|()| {
         let made = cgroup::create(&cgroup)?;
@@ -118,9 +123,10 @@ pub(super) fn launch(
         hooks.limit()?;
         commit(&container, &mut state, &child, mode)?;
         announce(options, &child)?;
-        Ok((child, made))
+        let notify = if mode == Mode::Create { None } else { notify::bind(&container)? };
+        Ok((child, made, notify))
     });
-    let (mut child, made) = match started {
+    let (mut child, made, notify) = match started {
         Ok(started) => started,
         Err(error) => return Err(give_up(container, &spec, &state, error)),
     };
@@ -138,7 +144,7 @@ pub(super) fn launch(
     if mode != (Mode::Run { detach: false }) {
         child.keep();
     }
-    Ok(Launched { container, state, spec, child, master: console.kept })
+    Ok(Launched { container, state, spec, child, master: console.kept, notify })
 }
 
 const NEW_PID: u64 = libc::CLONE_NEWPID as u64;

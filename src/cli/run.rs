@@ -63,7 +63,7 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     }
     // `kill`, `exec` and `delete` must not wait for a container that we only watch.
     let container = launched.container.unlock();
-    notify::pass_ready(&container, pid, launched.child.pidfd.as_fd())?;
+    notify::pass_ready(launched.notify, pid, launched.child.pidfd.as_fd())?;
     let Some(foreground) = foreground else { return Ok(0) };
     let mut terminal = match launched.master {
         Some(ours) => Some(Terminal::new(spawn::receive_master(&ours)?)?),

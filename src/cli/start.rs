@@ -31,6 +31,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let spec = spec::config(&container.config()?)?.value;
     let pid = state.init.map_or(0, |init| init.pid);
     hooks::run_before_program(&spec, &state, init.as_fd())?;
+    let notify = notify::bind(&container)?;
     match container.fifo_start(init.as_fd(), None)? {
         Started::Executed => {}
         Started::Failed { errno, .. } => {
@@ -45,6 +46,6 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
         destroy::destroy(container, &state)?;
         return Err(error);
     }
-    notify::pass_ready(&container, pid, init.as_fd())?;
+    notify::pass_ready(notify, pid, init.as_fd())?;
     Ok(0)
 }
