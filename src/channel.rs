@@ -38,6 +38,8 @@ pub enum Note {
     NotInForce,
     /// Which item of the step's list.
     Item(usize),
+    /// A link in the image led a mount into /proc.
+    InsideProc,
 }
 
 /// What the parent tells init.
@@ -127,6 +129,7 @@ fn encode(report: &Report) -> [u8; SIZE] {
                 }
                 Note::NotInForce => (2, 0),
                 Note::Item(item) => (3, item as i32),
+                Note::InsideProc => (4, 0),
             };
             [6, failure.step as i32, failure.errno as i32, note, item]
         }
@@ -160,6 +163,7 @@ fn decode(packet: &[u8; SIZE]) -> Result<Report> {
                 }
                 2 => Note::NotInForce,
                 3 => Note::Item(word(4) as usize),
+                4 => Note::InsideProc,
                 _ => Note::None,
             },
         }),
@@ -186,6 +190,7 @@ mod tests {
             failed(Note::Kernel([b'x'; 96])),
             failed(Note::NotInForce),
             failed(Note::Item(3)),
+            failed(Note::InsideProc),
         ] {
             init.send(&report).unwrap();
             assert_eq!(parent.receive().unwrap(), Some(report));

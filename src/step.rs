@@ -51,6 +51,8 @@ pub enum Step {
         slot: Slot,
     },
     NewNamespace(u64),
+    /// The one device that a new network namespace has comes down.
+    LoopbackUp,
     /// The parent writes the id maps of a new user namespace.
     AwaitIdMaps,
     BecomeNamespaceRoot,
@@ -109,9 +111,9 @@ pub enum Step {
     // the process
     Hostname(CString),
     Domainname(CString),
-    Stdio {
-        uid: u32,
-    },
+    TakeTerminal,
+    /// The host's /dev/null on a standard stream becomes the container's.
+    ReopenNull,
     Affinity(Vec<u64>),
     Scheduler(SchedAttr),
     IoPriority(i32),

@@ -77,12 +77,11 @@ impl Cgroup {
     pub fn update(&self, new: &Limits, old: &Devices) -> Result<()> {
         check_usage(self, new)?;
         let before: Vec<Old> = new.writes.iter().filter_map(|write| Old::read(self, write)).collect();
-        let result = apply(self, new.writes.iter()).and_then(|()| match new.devices == *old {
-            true => Ok(()),
-            false => devices::update(self, &new.devices),
-        });
+        let changed = new.devices != *old;
+        let devices = if changed { devices::update(self, &new.devices) } else { Ok(()) };
+        let result = devices.and_then(|()| apply(self, new.writes.iter()));
         result.inspect_err(|_| {
-            if new.devices != *old {
+            if changed {
                 let _ = devices::update(self, old);
             }
             // Twice: a value may wait for its neighbour's, as on the way there.

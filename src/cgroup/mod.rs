@@ -118,12 +118,8 @@ impl Cgroup {
 
     /// Processes that the kernel's OOM killer has ended here.
     pub fn oom_kills(&self) -> u64 {
-        let (Some(dir), file) = (match self.dir("memory") {
-            Some(dir) if !dir.is_unified() => (Some(dir), "memory.oom_control"),
-            other => (other, "memory.events"),
-        }) else {
-            return 0;
-        };
+        let Some(dir) = self.dir("memory") else { return 0 };
+        let file = if dir.is_unified() { "memory.events" } else { "memory.oom_control" };
         let text = dir.read(file).unwrap_or_default();
         let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
         count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)

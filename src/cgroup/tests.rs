@@ -39,6 +39,46 @@ impl Case {
     }
 }
 
+/// A test that fails leaves nothing either, by means that it does not test.
+impl Drop for Case {
+    fn drop(&mut self) {
+        let existing = self.existing();
+        existing.iter().for_each(|path| thaw(std::path::Path::new(path)));
+        existing.iter().for_each(|path| clear(std::path::Path::new(path)));
+    }
+}
+
+fn thaw(dir: &std::path::Path) {
+    for (file, value) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+        if dir.join(file).exists() {
+            let _ = std::fs::write(dir.join(file), value);
+        }
+    }
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            thaw(&entry.path());
+        }
+    }
+}
+
+fn clear(dir: &std::path::Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            clear(&entry.path());
+        }
+    }
+    for _ in 0..100 {
+        let procs = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+        for pid in procs.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 1) {
+            let _ = sys::process::kill(pid, 9);
+        }
+        if std::fs::remove_dir(dir).is_ok() || !dir.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 fn planned(host: &Cgroups, path: &str, resources: Value) -> CgroupPlan {
     let linux = json!({ "cgroupsPath": path, "resources": resources });
     let spec = json!({ "ociVersion": "1.2.0", "root": { "path": "rootfs" }, "linux": linux });
@@ -98,7 +138,14 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = sys::process::kill(self.0, 9);
-        let _ = sys::process::wait(self.0);
+        // One that is frozen goes when its cgroup is cleared; do not wait for ever.
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while self.state() != 'Z' && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if self.state() == 'Z' {
+            let _ = sys::process::wait(self.0);
+        }
     }
 }
 
@@ -333,6 +380,47 @@ fn a_cgroup_that_stays_busy_is_told_with_its_processes() {
 }
 
 #[test]
+fn a_process_that_is_about_to_end_is_waited_for() {
+    for host in [v1(), v2()].into_iter().flatten() {
+        let case = Case::new(&host, json!({}));
+        let cgroup = create(&case.plan).unwrap().keep();
+        let process = Process::start(&cgroup.join().unwrap(), || {
+            let _ = sys::signal::poll([None], [false], 200);
+            sys::process::exit_now(0);
+        });
+        process.is_in(&case.name, host.hierarchies.len());
+        cgroup.remove().unwrap();
+        assert_eq!(case.existing(), [""; 0]);
+    }
+}
+
+/// sysfs lets nobody make a directory, as a cgroup filesystem does with a caller without rights.
+#[test]
+fn a_rootless_caller_without_rights_goes_on_without_limits_only() {
+    for host in [v1(), v2()].into_iter().flatten() {
+        let is_v2 = host.version == Version::V2;
+        let mut case = Case::new(&host, json!({}));
+        let index = case.plan.places.iter().position(|p| is_v2 || p.has("pids")).unwrap();
+        case.plan.places[index].mount = "/sys/fs".to_owned();
+        let error = create(&case.plan).err().unwrap().to_string();
+        let expected = "unable to apply cgroup configuration: unable to make the cgroup /sys/fs/";
+        assert!(error.starts_with(expected) && error.ends_with("operation not permitted"), "{error}");
+
+        case.plan.optional = true;
+        case.plan.limits.devices_optional = true;
+        let made = create(&case.plan).unwrap();
+        assert_eq!(made.cgroup().dirs.len(), case.plan.places.len() - 1);
+        made.limit().unwrap();
+        drop(made);
+        case.plan.limits.writes = planned(&host, "/x", json!({ "pids": { "limit": 5 } })).limits.writes;
+        let error = create(&case.plan).and_then(|made| made.limit()).unwrap_err().to_string();
+        let words = if is_v2 { "rootless needs no limits + no cgrouppath" } else { "cannot set pids limit" };
+        assert!(error.contains(words), "{error}");
+        assert_eq!(case.existing(), [""; 0]);
+    }
+}
+
+#[test]
 fn the_state_can_name_nothing_but_cgroups() {
     let Some(host) = v2() else { return };
     let mount = &host.hierarchies[0].mount;
@@ -394,9 +482,13 @@ fn an_update_finds_the_order_that_the_kernel_takes_and_is_taken_back() {
     cgroup.update(&set(small.clone()), &case.plan.limits.devices).unwrap();
     let mut broken = limited(64 << 20, 128 << 20, 20_000, 50_000);
     broken["blockIO"] = json!({ "throttleReadBpsDevice": [{ "major": 4095, "minor": 9, "rate": 1 }] });
+    broken["devices"] = json!([{ "allow": true, "type": "b", "major": 7, "access": "r" }]);
+    let devices = value(cgroup, "devices", "devices.list");
     let error = cgroup.update(&set(broken), &case.plan.limits.devices).unwrap_err().to_string();
     assert!(error.contains("/linux/resources/blockIO/throttleReadBpsDevice/0/rate"), "{error}");
     assert_eq!(shown(), [16 << 20, 32 << 20, 10_000, 100_000]);
+    let lines = |list: &str| list.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(lines(&value(cgroup, "devices", "devices.list")), lines(&devices));
 }
 
 /// What a process in the cgroup gets when it opens a device: one character a path, for "it may", "it may
@@ -437,9 +529,36 @@ fn devices_are_shut_unless_a_rule_opens_them() {
         assert_eq!(tries(made.join(), paths), "yny", "{:?}", host.version);
         if host.version == Version::V2 {
             let dir = made.cgroup().unified().unwrap().open("", O_RDONLY).unwrap();
-            assert_eq!(sys::device::attached(dir.as_fd()).unwrap().len(), 1, "replaced, not added");
+            let attached = || sys::device::attached(dir.as_fd()).unwrap().len();
+            assert_eq!(attached(), 1, "replaced, not added");
+            let other = sys::device::load(&crate::plan::cgroup::compile(&case.plan.limits.devices)).unwrap();
+            sys::device::attach(dir.as_fd(), other.as_fd(), None).unwrap();
+            assert_eq!(attached(), 2);
+            made.cgroup().update(&open, &case.plan.limits.devices).unwrap();
+            assert_eq!(tries(made.join(), paths), "yyy");
+            assert_eq!(attached(), 1);
         }
     }
+}
+
+#[test]
+fn an_oom_kill_is_counted() {
+    let Some(host) = v1() else { return };
+    let case = Case::new(&host, json!({ "memory": { "limit": 16 << 20, "swap": 16 << 20 } }));
+    let made = create(&case.plan).unwrap();
+    made.limit().unwrap();
+    assert_eq!(made.cgroup().oom_kills(), 0);
+    // tail keeps what it reads until a line ends, and here none does.
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", "read go; exec tail /dev/zero"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let procs = made.cgroup().dir("memory").unwrap().path() + "/cgroup.procs";
+    std::fs::write(procs, child.id().to_string()).unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"\n").unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9));
+    assert_eq!(made.cgroup().oom_kills(), 1);
 }
 
 #[test]

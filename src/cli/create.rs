@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, ArgMatches, Command};
 
+use super::environment::Activation;
 use super::flags::{self, is_on, path, switch, value};
 use super::global::Global;
 use super::launch::{self, Mode};
@@ -87,7 +88,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 }
 
 fn create(global: &Global, options: &CreateOptions) -> Result<()> {
-    seal::enter(options.preserve_fds)?;
+    seal::enter(options.preserve_fds + Activation::read().sockets())?;
     let prepared = launch::prepare(global, options, Mode::Create)?;
     launch::launch(global, options, prepared, Mode::Create).map(drop)
 }

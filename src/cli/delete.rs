@@ -31,12 +31,14 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let options = DeleteOptions::new(matches);
     let locked = global.container(&options.id).and_then(|container| container.lock("delete"));
     let container = match locked {
-        Err(error) if options.force && error.kind() == Kind::NotFound => return Ok(0),
+        Err(error) if error.kind() == Kind::NotFound => {
+            global.sweep(&options.id)?;
+            return if options.force { Ok(0) } else { Err(error) };
+        }
         locked => locked?,
     };
     let state = container.state()?;
-    let frozen = || destroy::cgroup_of(&state).ok().flatten().is_some_and(|c| c.is_frozen().unwrap_or(false));
-    let status = container.status(&state).or_paused(frozen);
+    let status = destroy::status(&container, &state);
     // One that was never started has nothing to lose.
     if !options.force && !matches!(status, Status::Stopped | Status::Created) {
         let id = &options.id;

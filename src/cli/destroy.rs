@@ -9,7 +9,7 @@ use oci_spec::runtime::Spec;
 
 use super::hooks;
 use crate::cgroup::{self, Cgroup};
-use crate::container::{self, Locked, State};
+use crate::container::{self, Container, Locked, State, Status};
 use crate::error::{Error, Result};
 use crate::spec;
 
@@ -39,16 +39,31 @@ pub(super) fn undo(container: Locked, spec: &Spec, state: &State) -> Result<()> 
 fn end(state: &State) -> Result<()> {
     let cgroup = cgroup_of(state)?;
     if let Some(init) = state.open_init()? {
-        container::signal(init.as_fd(), libc::SIGKILL)?;
+        // ESRCH: it has ended since.
+        let _ = container::signal(init.as_fd(), libc::SIGKILL);
+        if let Some(cgroup) = &cgroup {
+            // A frozen process dies only once it is thawed.
+            let _ = cgroup.thaw();
+        }
         if !container::wait_for_end(init.as_fd(), PATIENCE)? {
             return Err(Error::new("container init still running"));
         }
     }
     let Some(cgroup) = cgroup else { return Ok(()) };
-    // Those that outlived init, in a container without a pid namespace of its own; and an init that a
-    // killed creator never wrote down.
-    cgroup.kill_all()?;
+    // With the first process of a pid namespace all others are gone. Without one they outlive it, and
+    // an init that a killed creator never wrote down is not known at all.
+    let alone = state.init.is_some() && state.namespaces & libc::CLONE_NEWPID as u64 != 0;
+    if !alone {
+        cgroup.kill_all()?;
+    }
     cgroup.remove()
+}
+
+/// What the container is doing, a freezer looked at where it matters.
+pub(super) fn status(container: &Container, state: &State) -> Status {
+    // A cgroup that cannot be asked, as it is just being made or removed, is not frozen.
+    let frozen = || cgroup_of(state).ok().flatten().is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false));
+    container.status(state).or_paused(frozen)
 }
 
 pub(super) fn cgroup_of(state: &State) -> Result<Option<Cgroup>> {

@@ -20,7 +20,7 @@ use crate::spec::{self, list};
 use crate::{log, seal};
 
 pub(super) fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
-    seal::enter(options.preserve_fds)?;
+    seal::enter(options.preserve_fds + environment::Activation::read().sockets())?;
     let container = global.container(&options.id)?;
     let state = container.state()?;
     let cgroup = destroy::cgroup_of(&state)?;

@@ -27,6 +27,10 @@ impl Activation {
         }
     }
 
+    pub(super) fn sockets(&self) -> u32 {
+        self.sockets
+    }
+
     pub(super) fn listen_fds(&self) -> Option<(u32, Option<String>)> {
         (self.sockets > 0).then(|| (self.sockets, self.names.clone()))
     }

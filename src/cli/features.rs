@@ -15,6 +15,7 @@ use oci_spec::runtime::{
 use super::global::Global;
 use super::{flags, output, state, version};
 use crate::error::Result;
+use crate::plan::options;
 
 pub(super) fn command() -> Command {
     flags::command("features", "Print what tare can do, as JSON", "")
@@ -31,7 +32,7 @@ fn features() -> Features {
         .set_oci_version_min("1.0.0".to_owned())
         .set_oci_version_max(version::SPEC.to_owned())
         .set_hooks(Some(owned(HOOKS)))
-        .set_mount_options(Some(owned(MOUNT_OPTIONS)))
+        .set_mount_options(Some(mount_options()))
         .set_linux(Some(linux()))
         .set_annotations(Some(HashMap::from([("tare.version".to_owned(), version::TARE.to_owned())])))
         .set_potentially_unsafe_config_annotations(Some(Vec::new()));
@@ -70,16 +71,13 @@ const NAMESPACES: &[LinuxNamespaceType] = &[
     LinuxNamespaceType::Uts,
 ];
 
-#[rustfmt::skip]
-const MOUNT_OPTIONS: &[&str] = &[
-    "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "iversion", "lazytime", "loud",
-    "mand", "noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime",
-    "nostrictatime", "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime", "relatime",
-    "remount", "rexec", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime",
-    "rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave",
-    "rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw", "shared", "silent", "slave", "strictatime",
-    "suid", "symfollow", "sync", "tmpcopyup", "unbindable",
-];
+/// `plan` still refuses them: containerd would make pods with user namespaces if this said otherwise.
+const ID_MAPPED_MOUNTS: bool = false;
+
+fn mount_options() -> Vec<String> {
+    let refused = |name: &str| !ID_MAPPED_MOUNTS && matches!(name, "idmap" | "ridmap");
+    options::names().filter(|name| !refused(name)).map(str::to_owned).collect()
+}
 
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
@@ -99,7 +97,7 @@ fn cgroup() -> Cgroup {
         .set_v2(Some(true))
         .set_systemd(Some(false))
         .set_systemd_user(Some(false))
-        .set_rdma(Some(false));
+        .set_rdma(Some(true));
     cgroup
 }
 
@@ -153,6 +151,8 @@ const ARCHITECTURES: &[Arch] = &[
     Arch::ScmpArchRiscv64,
     Arch::ScmpArchS390,
     Arch::ScmpArchS390x,
+    Arch::ScmpArchSh,
+    Arch::ScmpArchSheb,
     Arch::ScmpArchX32,
     Arch::ScmpArchX86,
     Arch::ScmpArchX86_64,
@@ -164,15 +164,21 @@ fn intel_rdt() -> IntelRdt {
     rdt
 }
 
+#[rustfmt::skip]
 fn memory_policy() -> MemoryPolicy {
+    let modes = [
+        "MPOL_BIND", "MPOL_DEFAULT", "MPOL_INTERLEAVE", "MPOL_LOCAL", "MPOL_PREFERRED", "MPOL_PREFERRED_MANY",
+        "MPOL_WEIGHTED_INTERLEAVE",
+    ];
+    let flags = ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
     let mut policy = MemoryPolicy::default();
-    policy.set_modes(Some(Vec::new())).set_flags(Some(Vec::new()));
+    policy.set_modes(Some(owned(&modes))).set_flags(Some(owned(&flags)));
     policy
 }
 
 fn mount_extensions() -> MountExtensions {
     let mut extensions = MountExtensions::default();
-    extensions.set_idmap(Some(IDMap::default().set_enabled(Some(false)).clone()));
+    extensions.set_idmap(Some(IDMap::default().set_enabled(Some(ID_MAPPED_MOUNTS)).clone()));
     extensions
 }
 
@@ -198,6 +204,7 @@ mod tests {
             "/linux/capabilities",
             "/linux/seccomp/actions",
             "/linux/seccomp/operators",
+            "/linux/memoryPolicy/modes",
             "/linux/seccomp/archs",
             "/linux/seccomp/knownFlags",
         ] {

@@ -8,7 +8,7 @@ use clap::{ArgMatches, Command};
 use super::flags::{self, switch, value};
 use crate::bundle::absolute;
 use crate::container::{self, Container, ContainerId, Store};
-use crate::error::{Error, Kind, Result, While};
+use crate::error::{Error, Result, While};
 use crate::host::{account, user};
 use crate::log::{Format, Log};
 
@@ -76,10 +76,16 @@ impl Global {
         let id = ContainerId::parse(id)?;
         match Store::open(&self.root)? {
             Some(store) => store.get(&id),
-            None => {
-                Err(Error::new("container does not exist").because(format!("{id}")).of_kind(Kind::NotFound))
-            }
+            None => Err(container::not_found()),
         }
+    }
+}
+
+/// What a `delete` that was killed has left of a container that is not found any more.
+impl Global {
+    pub(super) fn sweep(&self, id: &str) -> Result<()> {
+        let id = ContainerId::parse(id)?;
+        Store::open(&self.root)?.map_or(Ok(()), |store| store.sweep(&id))
     }
 }
 

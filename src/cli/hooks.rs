@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::version;
 use crate::cgroup::Made;
-use crate::container::{State, Status};
+use crate::container::{self, State, Status};
 use crate::error::Result;
 use crate::log;
 use crate::spawn::hooks::{self, Kind, Place};
@@ -77,6 +77,18 @@ pub(super) fn run(spec: &Spec, kind: Kind, state: &State, status: Status, pid: i
 /// In the namespaces of a container whose init is there.
 pub(super) fn run_inside(spec: &Spec, kind: Kind, document: &[u8], place: Place<'_>) -> Result<()> {
     hooks::run(of(spec, kind), kind, document, place)
+}
+
+/// `startContainer`, in a container whose init is ready: one that fails makes `start` fail, and init ends.
+pub(super) fn run_before_program(spec: &Spec, state: &State, init: BorrowedFd<'_>) -> Result<()> {
+    let own_pids = state.namespaces & libc::CLONE_NEWPID as u64 != 0;
+    let pid = if own_pids { 1 } else { state.init.map_or(0, |init| init.pid) };
+    let place = Place::Container { init, namespaces: state.namespaces };
+    let ran = run_inside(spec, Kind::StartContainer, &document(state, Status::Created, pid), place);
+    if ran.is_err() {
+        container::signal(init, libc::SIGKILL)?;
+    }
+    ran
 }
 
 /// All of them, whatever the others do: the runtime specification wants a warning and no more.

@@ -76,7 +76,12 @@ fn send(state: &State, init: BorrowedFd<'_>, signal: i32) -> Result<()> {
     {
         container::signal(init, signal)?;
         // A frozen process dies only once it is thawed.
-        return if shared_pids { cgroup.kill_all() } else { cgroup.thaw() };
+        if shared_pids {
+            return cgroup.kill_all();
+        }
+        // By now it may be gone, and its cgroup with it.
+        let _ = cgroup.thaw();
+        return Ok(());
     }
     container::signal(init, signal)
 }

@@ -9,8 +9,8 @@ use oci_spec::runtime::Spec;
 use super::create::CreateOptions;
 use super::environment::Activation;
 use super::global::Global;
-use super::hooks::Hooks;
-use super::{console, destroy, pid_file};
+use super::hooks::{self, Hooks};
+use super::{console, destroy, notify, pid_file};
 use crate::bundle::Bundle;
 use crate::cgroup;
 use crate::container::{CgroupRecord, ContainerId, Driver, Locked, Phase, ProcessRef, State, Store};
@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plan::cgroup::CgroupPlan;
 use crate::plan::{self, Plan};
+use crate::spawn::notify::Notify;
 use crate::spawn::{self, Child, Materials};
 use crate::{log, seal};
 
@@ -45,10 +46,15 @@ pub(super) struct Launched {
     pub(super) spec: Spec,
     pub(super) child: Child,
     pub(super) master: Option<OwnedFd>,
+    pub(super) notify: Option<Notify>,
 }
 
 pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> Result<Prepared> {
     let id = ContainerId::parse(&options.id)?;
+    if global.systemd_cgroup {
+        return Err(Error::new("the systemd cgroup driver is not there yet")
+            .hint("without --systemd-cgroup the cgroups are made directly"));
+    }
     let bundle = Bundle::read(&options.bundle)?;
     bundle.spec.warnings.iter().for_each(|warning| log::warn(warning));
     let spec = &bundle.spec.value;
@@ -70,6 +76,7 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
         wait_for_start: mode == Mode::Create,
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
+    log::debug(|| format!("{} steps planned for container {id}", plan.steps.len()));
     plan.warnings.iter().for_each(|warning| log::warn(warning));
     let (creator, ignored) = ProcessRef::of_caller()?;
     let mut state = State::creating(&id, creator)?;
@@ -94,6 +101,11 @@ pub(super) fn launch(
     let terminal = console::wanted(&bundle.spec.value);
     let console = console::open(terminal, options.console_socket.as_deref(), mode)?;
     let container = Store::make(&global.root)?.create(&id, "create")?;
+    // Before the journal: a `delete --force` kills whatever is in the cgroups that the journal names.
+    if let Err(error) = cgroup::refuse_used(&cgroup) {
+        container.remove()?;
+        return Err(error);
+    }
     let spec = bundle.spec.value;
     let started = record(&container, &bundle.config, &state).and_then(|()| {
         let made = cgroup::create(&cgroup)?;
@@ -111,15 +123,17 @@ pub(super) fn launch(
         hooks.limit()?;
         commit(&container, &mut state, &child, mode)?;
         announce(options, &child)?;
-        Ok((child, made))
+        let notify = if mode == Mode::Create { None } else { notify::bind(&container)? };
+        Ok((child, made, notify))
     });
-    let (mut child, made) = match started {
+    let (mut child, made, notify) = match started {
         Ok(started) => started,
         Err(error) => return Err(give_up(container, &spec, &state, error)),
     };
     let went = match mode {
         Mode::Create => child.go(),
-        Mode::Run { .. } => child.go_and_execute(&plan),
+        Mode::Run { .. } => hooks::run_before_program(&spec, &state, child.pidfd.as_fd())
+            .and_then(|()| child.go_and_execute(&plan)),
     };
     if let Err(error) = went {
         drop(child);
@@ -130,7 +144,7 @@ pub(super) fn launch(
     if mode != (Mode::Run { detach: false }) {
         child.keep();
     }
-    Ok(Launched { container, state, spec, child, master: console.kept })
+    Ok(Launched { container, state, spec, child, master: console.kept, notify })
 }
 
 const NEW_PID: u64 = libc::CLONE_NEWPID as u64;
@@ -138,6 +152,9 @@ const NEW_PID: u64 = libc::CLONE_NEWPID as u64;
 /// The journal, before the first effect outside of the container's own directory.
 fn record(container: &Locked, config: &[u8], state: &State) -> Result<()> {
     container.save_config(config)?;
+    if Activation::read().notify_socket.is_some() {
+        container.make_notify_dir()?;
+    }
     container.save(state)
 }
 

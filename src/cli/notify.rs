@@ -8,8 +8,13 @@ use crate::container::Container;
 use crate::error::Result;
 use crate::spawn::notify::Notify;
 
-/// Stays until the container has said so, or has ended; where nobody asked, not at all.
-pub(super) fn pass_ready(container: &Container, pid: i32, init: BorrowedFd<'_>) -> Result<()> {
-    let Some(host) = Activation::read().notify_socket else { return Ok(()) };
-    Notify::bind(container.dir(), &host)?.wait_for_ready(pid, init)
+/// Where the container will speak to, if anybody asked: bound before its program begins.
+pub(super) fn bind(container: &Container) -> Result<Option<Notify>> {
+    let host = Activation::read().notify_socket;
+    host.map(|host| Notify::bind(container.dir(), &host)).transpose()
+}
+
+/// Stays until the container has said that it is ready, or has ended.
+pub(super) fn pass_ready(notify: Option<Notify>, pid: i32, init: BorrowedFd<'_>) -> Result<()> {
+    notify.map_or(Ok(()), |notify| notify.wait_for_ready(pid, init))
 }

@@ -90,7 +90,7 @@ fn listing(options: &[String]) -> Result<String> {
         return Ok(String::from_utf8_lossy(&stdout).into_owned());
     }
     let said = [stdout, stderr].concat();
-    Err(Error::new(format!("ps: {status}")).because(String::from_utf8_lossy(&said).trim_end()))
+    Err(Error::new(format!("ps failed ({status})")).because(String::from_utf8_lossy(&said).trim_end()))
 }
 
 #[cfg(test)]

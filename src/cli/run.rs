@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use clap::{ArgMatches, Command};
 
 use super::create::{self, CreateOptions};
+use super::environment::Activation;
 use super::flags::{self, is_on, switch};
 use super::global::Global;
 use super::launch::{self, Mode};
@@ -49,7 +50,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 }
 
 fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
-    seal::enter(options.create.preserve_fds)?;
+    seal::enter(options.create.preserve_fds + Activation::read().sockets())?;
     let mode = Mode::Run { detach: options.detach };
     let prepared = launch::prepare(global, &options.create, mode)?;
     let foreground = (!options.detach).then(|| Foreground::new(!options.no_subreaper)).transpose()?;
@@ -62,7 +63,7 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     }
     // `kill`, `exec` and `delete` must not wait for a container that we only watch.
     let container = launched.container.unlock();
-    notify::pass_ready(&container, pid, launched.child.pidfd.as_fd())?;
+    notify::pass_ready(launched.notify, pid, launched.child.pidfd.as_fd())?;
     let Some(foreground) = foreground else { return Ok(0) };
     let mut terminal = match launched.master {
         Some(ours) => Some(Terminal::new(spawn::receive_master(&ours)?)?),

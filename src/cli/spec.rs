@@ -12,7 +12,7 @@ use super::global::Global;
 use super::{create, state};
 use crate::bundle;
 use crate::error::Result;
-use crate::host::account;
+use crate::host::{account, cgroup};
 use config::config;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ impl SpecOptions {
 pub(super) fn run(_global: &Global, matches: &ArgMatches) -> Result<i32> {
     let options = SpecOptions::new(matches);
     let caller = options.rootless.then(|| (account::effective_uid(), account::effective_gid()));
-    let config = state::indented(&config(caller, false), "\t")?;
+    let unified = cgroup::read()?.version == cgroup::Version::V2;
+    let config = state::indented(&config(caller, unified), "\t")?;
     bundle::write_new(&options.bundle, config.as_bytes())?;
     Ok(0)
 }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `start`: let the program of a created container begin.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use clap::{ArgMatches, Command};
-use oci_spec::runtime::Spec;
 
 use super::global::Global;
 use super::{destroy, flags, hooks, notify};
-use crate::container::{self, Started, State, Status};
+use crate::container::{Started, Status};
 use crate::error::{Error, Result};
-use crate::spawn::hooks::{Kind, Place};
+use crate::spawn::hooks::Kind;
 use crate::spec::{self, list};
 
 pub(super) fn command() -> Command {
@@ -20,7 +19,7 @@ pub(super) fn command() -> Command {
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let container = global.container(&flags::id(matches))?.lock("start")?;
     let state = container.state()?;
-    match container.status(&state) {
+    match destroy::status(&container, &state) {
         Status::Created => {}
         Status::Stopped => return Err(Error::new("cannot start a container that has stopped")),
         Status::Running => return Err(Error::new("cannot start an already running container")),
@@ -31,7 +30,8 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     };
     let spec = spec::config(&container.config()?)?.value;
     let pid = state.init.map_or(0, |init| init.pid);
-    start_hooks(&spec, &state, &init)?;
+    hooks::run_before_program(&spec, &state, init.as_fd())?;
+    let notify = notify::bind(&container)?;
     match container.fifo_start(init.as_fd(), None)? {
         Started::Executed => {}
         Started::Failed { errno, .. } => {
@@ -46,19 +46,6 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
         destroy::destroy(container, &state)?;
         return Err(error);
     }
-    notify::pass_ready(&container, pid, init.as_fd())?;
+    notify::pass_ready(notify, pid, init.as_fd())?;
     Ok(0)
-}
-
-/// In the container, before its program: one that fails makes `start` fail, and the container stops.
-fn start_hooks(spec: &Spec, state: &State, init: &OwnedFd) -> Result<()> {
-    let inside =
-        if state.namespaces & libc::CLONE_NEWPID as u64 == 0 { state.init.map_or(0, |i| i.pid) } else { 1 };
-    let document = hooks::document(state, Status::Created, inside);
-    let place = Place::Container { init: init.as_fd(), namespaces: state.namespaces };
-    let ran = hooks::run_inside(spec, Kind::StartContainer, &document, place);
-    if ran.is_err() {
-        container::signal(init.as_fd(), libc::SIGKILL)?;
-    }
-    ran
 }

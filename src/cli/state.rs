@@ -37,7 +37,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 impl Document {
     pub(super) fn new(container: &Container, state: State) -> Document {
-        let status = container.status(&state).or_paused(|| is_frozen(&state));
+        let status = destroy::status(container, &state);
         let init = state.init.filter(|_| status != Status::Stopped);
         Document {
             oci_version: version::SPEC,
@@ -51,11 +51,6 @@ impl Document {
             owner: String::new(),
         }
     }
-}
-
-/// A cgroup that cannot be asked, as it is just being made or removed, is not frozen.
-fn is_frozen(state: &State) -> bool {
-    destroy::cgroup_of(state).ok().flatten().is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
 }
 
 fn as_text<S: serde::Serializer>(status: &Status, serializer: S) -> std::result::Result<S::Ok, S::Error> {

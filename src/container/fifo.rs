@@ -55,18 +55,22 @@ impl Locked {
     /// `deadline`: None where a hook without a timeout runs first; the end of init ends the wait anyway.
     pub fn fifo_start(&self, pidfd: BorrowedFd<'_>, deadline: Option<Instant>) -> Result<Started> {
         let unable = || format!("start container {}", self.id());
-        let fifo = match self.open_fifo(fs::O_WRONLY | fs::O_NONBLOCK) {
-            Err(Errno::ENOENT | Errno::ENXIO) if has_ended(pidfd)? => return Err(has_stopped()),
+        let told = self.open_fifo(fs::O_WRONLY | fs::O_NONBLOCK).and_then(|fifo| {
+            fs::write(fifo.as_fd(), &[0])?;
+            Ok(fifo)
+        });
+        let fifo = match told {
+            Err(Errno::ENOENT) if has_ended(pidfd)? => return Err(has_stopped()),
             Err(Errno::ENOENT) => return Err(Error::new("cannot start an already running container")),
-            // Nobody reads and init lives: it executed, but that `start` did not come to remove the fifo.
-            Err(Errno::ENXIO) => return self.fifo_remove().map(|()| Started::Executed),
+            // Nobody reads: it ended, or it executed and that `start` did not come to remove the fifo.
+            Err(Errno::ENXIO | Errno::EPIPE) if ends(pidfd)? => return Err(has_stopped()),
+            Err(Errno::ENXIO | Errno::EPIPE) => return self.fifo_remove().map(|()| Started::Executed),
             result => result.or_unable(unable)?,
         };
-        fs::write(fifo.as_fd(), &[0]).or_unable(unable)?;
         self.wait_for_exec(fifo.as_fd(), pidfd, deadline)?;
         let left = fs::bytes_waiting(fifo.as_fd()).or_unable(unable)?;
         let failure = self.read_record(left).or_unable(unable)?;
-        if failure.is_none() && left > 0 && has_ended(pidfd)? {
+        if failure.is_none() && left > 0 && ends(pidfd)? {
             // It never read the byte.
             return Err(has_stopped());
         }
@@ -127,6 +131,13 @@ impl Locked {
             }
         }
     }
+}
+
+/// A process closes its files a little before it has ended. One that has executed does not end just then, and
+/// costs this moment only after a `start` that was killed.
+fn ends(pidfd: BorrowedFd<'_>) -> Result<bool> {
+    const MOMENT: i32 = 500;
+    signal::wait_readable(pidfd, MOMENT).or_unable(|| "poll the init of a container".into())
 }
 
 fn has_stopped() -> Error {

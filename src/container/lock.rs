@@ -10,10 +10,15 @@ use super::{Container, not_found};
 use crate::error::{Error, Result, While};
 use crate::sys::{Errno, fs, process};
 
-pub(super) const LOCK: &CStr = c"lock";
+const LOCK: &CStr = c"lock";
 
 /// How long others may take: more than any of them takes that is not stuck.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a creator may be between making the directory and the lock in it.
+const GRACE: Duration = Duration::from_millis(100);
+
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A container that nobody else changes until this is dropped.
 pub struct Locked {
@@ -60,16 +65,48 @@ impl Container {
     }
 
     pub(super) fn acquire(&self, patience: Duration, verb: &str) -> Result<Lock> {
-        let flags = fs::O_RDWR | fs::O_CREAT | fs::O_NOFOLLOW;
-        let file = match fs::openat2(self.dir(), LOCK, flags, 0o600, fs::Resolve::Beneath) {
-            // No file can be made in a directory that has been removed.
-            Err(Errno::ENOENT) => return Err(not_found(&self.id)),
-            result => result.or_unable(|| format!("open the lock of container {}", self.id))?,
+        let file = self.lock_file()?;
+        self.take(file, patience, verb)
+    }
+
+    /// The lock of a new container, whose file only one can make. None when it is another's.
+    pub(super) fn claim(&self, verb: &str) -> Result<Option<Lock>> {
+        let file = match self.open_lock(fs::O_CREAT | fs::O_EXCL) {
+            Err(Errno::EEXIST) => return Ok(None),
+            Err(Errno::ENOENT) => return Err(not_found()),
+            result => result.or_unable(|| format!("make the lock of container {}", self.id))?,
         };
+        let lock = self.take(file, PATIENCE, verb).inspect_err(|_| {
+            let _ = fs::unlinkat(self.dir(), LOCK);
+        })?;
+        Ok(Some(lock))
+    }
+
+    /// A directory without a lock has a creator who is about to make it, or was killed before that.
+    fn lock_file(&self) -> Result<OwnedFd> {
+        let deadline = Instant::now() + GRACE;
+        loop {
+            let waited = Instant::now() >= deadline;
+            match self.open_lock(if waited { fs::O_CREAT } else { 0 }) {
+                Err(Errno::ENOENT) if !waited && self.is_there()? => std::thread::sleep(PAUSE),
+                Err(Errno::ENOENT) => return Err(not_found()),
+                result => return result.or_unable(|| format!("open the lock of container {}", self.id)),
+            }
+        }
+    }
+
+    fn open_lock(&self, flags: i32) -> std::result::Result<OwnedFd, Errno> {
+        // openat2 refuses a mode for a file that it is not to make.
+        let mode = if flags & fs::O_CREAT != 0 { 0o600 } else { 0 };
+        let flags = flags | fs::O_RDWR | fs::O_NOFOLLOW;
+        fs::openat2(self.dir(), LOCK, flags, mode, fs::Resolve::Beneath)
+    }
+
+    fn take(&self, file: OwnedFd, patience: Duration, verb: &str) -> Result<Lock> {
         let lock = self.wait_for(file, patience)?;
         // It may be the lock of a container that was deleted while we waited.
         if !self.is_there()? {
-            return Err(not_found(&self.id));
+            return Err(not_found());
         }
         // Only for a message to others: no reason to fail, and a full disk must not stop `delete`.
         let _ = fs::write(lock.0.as_fd(), &holder_record(verb));
@@ -78,7 +115,7 @@ impl Container {
 
     fn wait_for(&self, file: OwnedFd, patience: Duration) -> Result<Lock> {
         let deadline = Instant::now() + patience;
-        let mut pause = Duration::from_millis(1);
+        let mut pause = PAUSE;
         loop {
             match fs::try_lock(file.as_fd(), true) {
                 Ok(()) => return Ok(Lock(file)),

@@ -50,7 +50,7 @@ impl Container {
         let name = id.name();
         let flags = fs::O_PATH | fs::O_DIRECTORY | fs::O_NOFOLLOW;
         match fs::openat2(root.as_fd(), &name, flags, 0, fs::Resolve::Beneath) {
-            Err(Errno::ENOENT) => Err(not_found(id)),
+            Err(Errno::ENOENT) => Err(not_found()),
             result => {
                 let dir = result.or_unable(|| format!("open the directory of container {id}"))?;
                 Ok(Container { id: id.clone(), name, dir, root: Rc::clone(root) })
@@ -97,12 +97,19 @@ impl Container {
 }
 
 impl Locked {
+    /// For the socket of sd_notify; the container sees it as /run/notify.
+    pub fn make_notify_dir(&self) -> Result<()> {
+        fs::mkdirat(self.dir(), c"notify", 0o755)
+            .or_unable(|| format!("make the notification directory of container {}", self.id))
+    }
+
     pub fn save_config(&self, config: &[u8]) -> Result<()> {
         file::replace(self.dir(), c"config.json", config)
             .or_unable(|| format!("save config.json of container {}", self.id))
     }
 }
 
-fn not_found(id: &ContainerId) -> Error {
-    Error::new("container does not exist").because(format!("{:?}", id.as_str())).of_kind(Kind::NotFound)
+/// Just these words: containerd and Docker look for them.
+pub fn not_found() -> Error {
+    Error::new("container does not exist").of_kind(Kind::NotFound)
 }

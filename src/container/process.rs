@@ -107,8 +107,8 @@ impl Stat {
         let state = fields.next()?;
         let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse::<u64>().ok();
         let start_time = number(fields.nth(18)?)?;
-        // Field 31: what the kernel still tells of the first 31 signals in this place.
-        let ignored = fields.nth(8).and_then(number).unwrap_or(0);
+        // Field 33: what the kernel still tells of the first 31 signals in this place.
+        let ignored = fields.nth(10).and_then(number).unwrap_or(0);
         Some(Stat { zombie: matches!(state, b"Z" | b"X" | b"x"), start_time, ignored })
     }
 }

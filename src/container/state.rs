@@ -129,7 +129,7 @@ impl Container {
     /// `NotFound` when the container was deleted after it was opened.
     pub fn state(&self) -> Result<State> {
         let data = match file::read(self.dir(), NAME, LIMIT) {
-            Err(Refused::Errno(Errno::ENOENT)) if !self.is_there()? => return Err(not_found(&self.id)),
+            Err(Refused::Errno(Errno::ENOENT)) if !self.is_there()? => return Err(not_found()),
             Err(Refused::Errno(Errno::ENOENT)) => return Ok(State::unwritten(&self.id)),
             result => result.map_err(|refused| self.unreadable("state.json", refused))?,
         };

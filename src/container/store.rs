@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::lock::{LOCK, Locked, PATIENCE};
+use super::lock::Locked;
 use super::{Container, ContainerId};
 use crate::error::{Error, Kind, Result, While};
 use crate::sys::{Errno, cred, fs};
@@ -51,38 +51,33 @@ impl Store {
     pub fn create(&self, id: &ContainerId, verb: &str) -> Result<Locked> {
         let name = id.name();
         match fs::mkdirat(self.root.as_fd(), &name, CONTAINER_MODE) {
-            Err(Errno::EEXIST) => {
-                return Err(Error::new("container with given ID already exists")
-                    .because(format!("{:?}", id.as_str()))
-                    .hint("choose another id, or delete that container first"));
-            }
+            Err(Errno::EEXIST) => return Err(taken(id)),
             result => result.or_unable(|| format!("make the directory of container {id}"))?,
         }
-        self.take(id, &name, verb).map_err(|error| match error.kind() {
+        self.claim(id, &name, verb).map_err(|error| match error.kind() {
             Kind::NotFound => Error::new(format!("unable to create container {id}"))
                 .because("it was deleted while its directory was being made"),
             _ => error,
         })
     }
 
-    /// Opens and locks what `create` has made, or removes it.
-    fn take(&self, id: &ContainerId, name: &CStr, verb: &str) -> Result<Locked> {
-        let root = self.root.as_fd();
+    /// Opens and locks the directory just made, or removes it. If it was deleted and made again meanwhile, it
+    /// is claimed by whoever makes the lock file.
+    fn claim(&self, id: &ContainerId, name: &CStr, verb: &str) -> Result<Locked> {
         let container = Container::open(&self.root, id).inspect_err(|_| {
-            let _ = fs::rmdirat(root, name);
+            let _ = fs::rmdirat(self.root.as_fd(), name);
         })?;
         // The umask may have taken bits away.
-        let moded = fs::chmodat(root, name, CONTAINER_MODE);
-        let locked = moded
+        let claimed = fs::chmodat(container.dir(), c".", CONTAINER_MODE)
             .or_unable(|| format!("set the mode of the directory of container {id}"))
-            .and_then(|()| container.acquire(PATIENCE, verb));
-        match locked {
-            Ok(lock) => Ok(Locked::new(container, lock)),
+            .and_then(|()| container.claim(verb));
+        match claimed {
+            Ok(Some(lock)) => Ok(Locked::new(container, lock)),
+            Ok(None) => Err(taken(id)),
             Err(error) => {
-                // Nothing else is in it, or this does not succeed.
-                let _ = fs::unlinkat(container.dir(), LOCK);
+                // It is empty, or this does not succeed.
                 if container.is_there().unwrap_or(false) {
-                    let _ = fs::rmdirat(root, name);
+                    let _ = fs::rmdirat(self.root.as_fd(), name);
                 }
                 Err(error)
             }
@@ -104,6 +99,12 @@ impl Store {
         ids.sort();
         Ok(ids)
     }
+}
+
+fn taken(id: &ContainerId) -> Error {
+    Error::new("container with given ID already exists")
+        .because(format!("{:?}", id.as_str()))
+        .hint("choose another id, or delete that container first")
 }
 
 /// The checks are made on the open directory: whatever path led to it, this is what we shall use.

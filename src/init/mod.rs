@@ -131,6 +131,7 @@ impl<'p> Init<'p> {
             Step::JoinNamespace { namespace, slot } => self.join_namespace(*namespace, *slot),
             Step::JoinContainer { namespaces, slot } => self.join_namespace(*namespaces, *slot),
             Step::NewNamespace(namespace) => Ok(sys::process::unshare(*namespace)?),
+            Step::LoopbackUp => Ok(sys::net::loopback_up()?),
             Step::AwaitIdMaps => self.await_id_maps(),
             Step::BecomeNamespaceRoot => self.become_namespace_root(),
             Step::NewSession => Ok(sys::process::setsid()?),
@@ -159,7 +160,8 @@ impl<'p> Init<'p> {
 
             Step::Hostname(name) => Ok(sys::process::set_hostname(name.to_bytes())?),
             Step::Domainname(name) => Ok(sys::process::set_domainname(name.to_bytes())?),
-            Step::Stdio { uid } => self.set_up_stdio(*uid),
+            Step::ReopenNull => self.reopen_null(),
+            Step::TakeTerminal => self.take_terminal(),
             Step::Affinity(mask) => Ok(sys::process::set_affinity(mask)?),
             Step::Scheduler(attr) => Ok(sys::process::set_scheduler(attr)?),
             Step::IoPriority(value) => Ok(sys::process::set_io_priority(*value)?),

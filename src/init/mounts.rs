@@ -66,7 +66,12 @@ impl Init<'_> {
         set(tree, Depth::One, &bind.attr)?;
         set(tree, Depth::Tree, &bind.tree_attr)?;
         let (propagation, depth) = bind.propagation;
-        mount::move_mount(tree, target.as_fd())?;
+        if let Err(errno) = mount::move_mount(tree, target.as_fd()) {
+            // The kernel's EINVAL for a directory on a file or the reverse is mount(2)'s ENOTDIR, which
+            // Docker explains to its user.
+            let unlike = errno == Errno::EINVAL && fs::fstat(target.as_fd())?.is(S_IFDIR) != directory;
+            return Err(if unlike { Errno::ENOTDIR.into() } else { errno.into() });
+        }
         set(tree, depth, &Attr { propagation, ..Attr::default() })
     }
 

@@ -7,12 +7,16 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::Done;
+use super::{Done, Fault};
+use crate::channel::Note;
 use crate::step::InRoot;
 use crate::sys::fs::{self, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, Resolve};
 use crate::sys::{Errno, Result};
 
 const LONGEST: usize = 4096;
+
+/// A dangling link may lead to another; the kernel's own limit is 40.
+const MOST_LINKS: usize = 8;
 
 /// A copy of a path that can be cut at its slashes.
 struct Path {
@@ -21,14 +25,17 @@ struct Path {
 }
 
 impl Path {
-    fn of(path: &InRoot) -> Result<Path> {
-        let text = path.0.as_bytes();
-        if text.len() >= LONGEST {
-            return Err(Errno::ENAMETOOLONG);
-        }
-        let mut bytes = [0; LONGEST];
-        bytes[..text.len()].copy_from_slice(text);
-        Ok(Path { bytes, len: text.len() })
+    fn of(text: &[u8]) -> Result<Path> {
+        let mut path = Path { bytes: [0; LONGEST], len: 0 };
+        path.push(text)?;
+        Ok(path)
+    }
+
+    fn push(&mut self, text: &[u8]) -> Result<()> {
+        let place = self.bytes.get_mut(self.len..self.len + text.len() + 1).ok_or(Errno::ENAMETOOLONG)?;
+        place[..text.len()].copy_from_slice(text);
+        self.len += text.len();
+        Ok(())
     }
 
     /// The part in `range` as a string: the slash behind it is made the end.
@@ -57,10 +64,9 @@ pub(super) fn entry(root: BorrowedFd<'_>, path: &InRoot) -> Result<OwnedFd> {
 /// the runtime and LSMs trust (CVE-2019-16884, CVE-2025-52881).
 fn outside_proc(target: OwnedFd) -> Done<OwnedFd> {
     if fs::filesystem_magic(target.as_fd())? == fs::PROC_MAGIC {
-        Err(Errno::EPERM.into())
-    } else {
-        Ok(target)
+        return Err(Fault { errno: Errno::EPERM, note: Note::InsideProc });
     }
+    Ok(target)
 }
 
 /// A target by its exact words, or through links that end outside /proc.
@@ -115,27 +121,65 @@ fn directories(root: BorrowedFd<'_>, path: &InRoot, len: usize) -> Result<OwnedF
     if len == 0 {
         return fs::duplicate(root);
     }
-    let mut text = Path::of(path)?;
-    text.len = len;
-    match fs::openat2(root, text.part(0, len)?, O_PATH | O_DIRECTORY, 0, Resolve::InRoot) {
+    make_path(root, Path::of(&path.0.as_bytes()[..len])?, MOST_LINKS)
+}
+
+/// Component by component; as long as there are links they are followed from the root, and below what
+/// we make ourselves there are none.
+fn make_path(root: BorrowedFd<'_>, mut path: Path, links: usize) -> Result<OwnedFd> {
+    match fs::openat2(root, path.part(0, path.len)?, O_PATH | O_DIRECTORY, 0, Resolve::InRoot) {
         Err(Errno::ENOENT) => {}
         result => return result,
     }
     let mut here = fs::duplicate(root)?;
     let mut start = 0;
-    while start < len {
-        let end = text.end(start);
-        // As long as there are links they are followed from the root; below what we make there are none.
-        here = match fs::openat2(root, text.part(0, end)?, O_PATH | O_DIRECTORY, 0, Resolve::InRoot) {
-            Err(Errno::ENOENT) => make_dir(here.as_fd(), text.part(start, end)?)?,
+    while start < path.len {
+        let end = path.end(start);
+        let found = fs::openat2(root, path.part(0, end)?, O_PATH | O_DIRECTORY, 0, Resolve::InRoot);
+        here = match found {
+            Err(Errno::ENOENT) => match make_dir(here.as_fd(), path.part(start, end)?) {
+                Err(Errno::ENOTDIR) => return follow(root, here.as_fd(), &mut path, start, end, links),
+                result => result?,
+            },
             result => result?,
         };
-        if end < len {
-            text.bytes[end] = b'/';
+        if end < path.len {
+            path.bytes[end] = b'/';
         }
         start = end + 1;
     }
     Ok(here)
+}
+
+/// A link that leads to nothing yet: images have them (`/var/run` to `/run`), and a mount below one
+/// makes what it names, inside the root. The link's words are put in its place, and the kernel resolves
+/// the new path in the root as any other.
+fn follow(
+    root: BorrowedFd<'_>,
+    here: BorrowedFd<'_>,
+    path: &mut Path,
+    start: usize,
+    end: usize,
+    links: usize,
+) -> Result<OwnedFd> {
+    if links == 0 {
+        return Err(Errno::ELOOP);
+    }
+    let mut buffer = [0; LONGEST];
+    let words = fs::readlinkat(here, path.part(start, end)?, &mut buffer)?;
+    let mut next = Path { bytes: [0; LONGEST], len: 0 };
+    match words.strip_prefix(b"/") {
+        Some(absolute) => next.push(absolute)?,
+        None => {
+            next.push(&path.bytes[..start])?;
+            next.push(words)?;
+        }
+    }
+    if end < path.len {
+        next.push(b"/")?;
+        next.push(&path.bytes[end + 1..path.len])?;
+    }
+    make_path(root, next, links - 1)
 }
 
 fn make_dir(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {

@@ -39,29 +39,40 @@ impl Init<'_> {
         Ok(())
     }
 
-    pub(super) fn set_up_stdio(&mut self, uid: u32) -> Done {
-        if let Some(slave) = self.terminal.take() {
-            tty::make_controlling(slave.as_fd())?;
-            for number in 0..3 {
-                fs::dup_to(slave.as_fd(), number)?;
-            }
-            return Ok(());
+    pub(super) fn take_terminal(&mut self) -> Done {
+        let slave = self.terminal.take().ok_or(Errno::ENXIO)?;
+        tty::make_controlling(slave.as_fd())?;
+        for number in 0..3 {
+            fs::dup_to(slave.as_fd(), number)?;
         }
+        Ok(())
+    }
+}
+
+impl Init<'_> {
+    pub(super) fn reopen_null(&mut self) -> Done {
         for number in 0..3 {
             let stream = fs::inherited(number)?;
-            let stat = fs::fstat(stream)?;
-            // /dev/null is everybody's; its owner is not the container's to change (runc does the same).
-            let null = stat.is(S_IFCHR) && stat.rdev == fs::makedev(1, 3);
-            if stat.uid != uid && !null {
-                match fs::fchown(stream, Some(uid), None) {
-                    // Not mapped, read-only, or a filesystem that has no owners: the stream works as it is.
-                    Ok(()) | Err(Errno::EPERM | Errno::EROFS | Errno::EINVAL) => {}
-                    Err(e) => return Err(e.into()),
+            if is_null(stream)? {
+                let root = self.root()?;
+                let path = c"dev/null";
+                let found = fs::openat2(root, path, fs::O_PATH | fs::O_NOFOLLOW, 0, Resolve::InRoot)?;
+                if !is_null(found.as_fd())? {
+                    // A file of the image's in its place would get the container's output (CVE-2026-88265).
+                    return Err(Errno::ENXIO.into());
                 }
+                let flags = O_RDWR | O_NOCTTY | fs::O_NOFOLLOW | fs::O_NONBLOCK;
+                let null = fs::openat2(root, path, flags, 0, Resolve::InRoot)?;
+                fs::dup_to(null.as_fd(), number)?;
             }
         }
         Ok(())
     }
+}
+
+fn is_null(file: BorrowedFd<'_>) -> Result<bool> {
+    let stat = fs::fstat(file)?;
+    Ok(stat.is(S_IFCHR) && stat.rdev == fs::makedev(1, 3))
 }
 
 /// The multiplexer of the devpts that is on the container's /dev/pts, and no other file: an image

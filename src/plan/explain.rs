@@ -76,6 +76,7 @@ impl fmt::Display for Step {
                 write!(f, "join the container's namespaces: {}", namespaces(*bits))
             }
             Step::NewNamespace(bits) => write!(f, "make a new {} namespace", namespaces(*bits)),
+            Step::LoopbackUp => write!(f, "bring the loopback device up"),
             Step::AwaitIdMaps => write!(f, "get the user namespace's id maps"),
             Step::BecomeNamespaceRoot => write!(f, "become root of the user namespace"),
             Step::NewSession => write!(f, "start a new session"),
@@ -132,7 +133,8 @@ fn fmt_process(step: &Step, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match step {
         Step::Hostname(name) => write!(f, "set the hostname {}", text(name)),
         Step::Domainname(name) => write!(f, "set the domainname {}", text(name)),
-        Step::Stdio { .. } => write!(f, "set up the standard streams"),
+        Step::ReopenNull => write!(f, "let standard streams on /dev/null be the container's"),
+        Step::TakeTerminal => write!(f, "make the terminal the standard streams"),
         Step::Affinity(_) => write!(f, "set the CPU affinity"),
         Step::Scheduler(_) => write!(f, "set the scheduler"),
         Step::IoPriority(_) => write!(f, "set the I/O priority"),

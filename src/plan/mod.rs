@@ -12,7 +12,7 @@ mod labels;
 mod limits;
 pub mod mounts;
 mod namespaces;
-mod options;
+pub mod options;
 mod paths;
 mod process;
 mod rootfs;
@@ -38,10 +38,15 @@ pub use namespaces::{IdMap, IdMaps};
 pub struct Plan {
     /// The new namespaces that init is born into.
     pub clone: u64,
+    /// A user namespace that init's new namespaces shall belong to: init is born through a process that
+    /// has joined it.
+    pub through: Option<Slot>,
     /// Namespaces that the parent enters around the clone, so that init is born in them.
     pub around: Vec<(u64, Slot)>,
     pub id_maps: Option<IdMaps>,
     pub oom_score_adj: Option<i32>,
+    /// The user, as the caller numbers it, who must be able to reopen the standard streams.
+    pub stdio_owner: Option<u32>,
     /// Limits that only the parent may raise: init is in a user namespace.
     pub limits: Vec<Limit>,
     pub requests: Vec<Request>,
@@ -119,6 +124,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     devices::add_all(draft, spec, &world)?;
     terminal::allocate(draft, process)?;
     paths::make_working_directory(draft, process)?;
+    terminal::reopen_null(draft, process);
     add_hooks(draft, spec);
     paths::mask_and_protect(draft, spec)?;
     sysctl::add_all(draft, spec, &spaces)?;
@@ -159,7 +165,7 @@ fn become_process(
     spec: &Spec,
     spaces: &namespaces::Namespaces,
 ) -> Result<()> {
-    terminal::stdio(draft, process);
+    terminal::stdio(draft, process, spaces);
     scheduling::add_all(draft, process, spec)?;
     limits::add(draft, process, spaces)?;
     labels::check(process)?;

@@ -27,9 +27,9 @@ pub struct IdMaps {
     pub gids: Vec<IdMap>,
 }
 
-impl IdMaps {
-    fn has(maps: &[IdMap], id: u32) -> bool {
-        maps.iter().any(|m| id >= m.container && u64::from(id) < u64::from(m.container) + u64::from(m.size))
+impl IdMap {
+    fn has(&self, id: u32) -> bool {
+        id >= self.container && u64::from(id) < u64::from(self.container) + u64::from(self.size)
     }
 }
 
@@ -61,13 +61,22 @@ impl Namespaces {
         self.own(NEWUSER)
     }
 
+    /// What the caller's namespace calls a user of the container's; None when only the kernel knows.
+    pub(super) fn host_uid(&self, id: u32) -> Option<u32> {
+        if !self.user() {
+            return Some(id);
+        }
+        let map = self.maps.as_ref()?.uids.iter().find(|map| map.has(id))?;
+        Some(map.host + (id - map.container))
+    }
+
     /// Unknown (no maps given, a joined namespace) counts as mapped: the kernel decides.
     pub(super) fn maps_uid(&self, id: u32) -> bool {
-        self.maps.as_ref().is_none_or(|m| m.uids.is_empty() || IdMaps::has(&m.uids, id))
+        self.maps.as_ref().is_none_or(|m| m.uids.is_empty() || m.uids.iter().any(|map| map.has(id)))
     }
 
     pub(super) fn maps_gid(&self, id: u32) -> bool {
-        self.maps.as_ref().is_none_or(|m| m.gids.is_empty() || IdMaps::has(&m.gids, id))
+        self.maps.as_ref().is_none_or(|m| m.gids.is_empty() || m.gids.iter().any(|map| map.has(id)))
     }
 }
 
@@ -168,7 +177,9 @@ pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces) -> Result<()> {
         let slot = draft.request(request);
         // A pid namespace is only entered by being born in it. From inside a new user namespace the
         // host's could not be joined any more: init is born in those too.
-        if *namespace == NEWPID || (new_user && *namespace != NEWNS) {
+        if *namespace == NEWUSER && (draft.plan.clone != 0 || spaces.own(NEWPID)) {
+            draft.plan.through = Some(slot);
+        } else if *namespace == NEWPID || (new_user && *namespace != NEWNS) {
             draft.plan.around.push((*namespace, slot));
         } else {
             draft.add(place.clone(), Step::JoinNamespace { namespace: *namespace, slot });
@@ -186,6 +197,9 @@ pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces) -> Result<()> {
 
 /// After init is in its cgroup and session.
 pub(super) fn enter_late(draft: &mut Draft, spec: &Spec, spaces: &Namespaces) -> Result<()> {
+    if spaces.is_new(NEWNET) {
+        draft.add("/linux/namespaces", Step::LoopbackUp);
+    }
     if spaces.is_new(NEWCGROUP) {
         draft.add("/linux/namespaces", Step::NewNamespace(NEWCGROUP));
     }

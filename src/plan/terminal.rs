@@ -3,6 +3,7 @@
 
 use oci_spec::runtime::Process;
 
+use super::namespaces::Namespaces;
 use super::{Draft, Request};
 use crate::error::Result;
 use crate::step::Step;
@@ -21,13 +22,22 @@ pub(super) fn allocate(draft: &mut Draft, process: &Process) -> Result<()> {
     Ok(())
 }
 
-/// Streams that the caller handed down belong to the process's user, or `> /dev/stderr` would fail.
-pub(super) fn stdio(draft: &mut Draft, process: &Process) {
+/// Streams that the caller handed down become the process's user's, or `> /dev/stderr` would fail
+/// there. The parent does it, as init in a user namespace could not; the host's root owns them already.
+pub(super) fn stdio(draft: &mut Draft, process: &Process, spaces: &Namespaces) {
     let uid = process.user().uid();
-    if !wants(process) && uid != 0 {
-        draft.add("/process/user/uid", Step::Stdio { uid });
-    } else if wants(process) {
-        draft.add("/process/terminal", Step::Stdio { uid });
+    if wants(process) {
+        draft.add("/process/terminal", Step::TakeTerminal);
+    } else if uid != 0 || spaces.user() {
+        draft.plan.stdio_owner = spaces.host_uid(uid);
+    }
+}
+
+/// An open /dev/null of the host's would let the container do to it what only the host may (ioctl,
+/// futimens); the images' is checked to be one.
+pub(super) fn reopen_null(draft: &mut Draft, process: &Process) {
+    if !wants(process) {
+        draft.add("", Step::ReopenNull);
     }
 }
 

@@ -6,7 +6,30 @@ use std::path::Path;
 
 use crate::error::{Result, While};
 use crate::spec::c_string;
-use crate::sys::socket;
+use crate::sys::{self, Errno, fs, socket};
+
+/// The standard streams become this user's.
+pub(super) fn give_stdio(uid: u32) -> Result<()> {
+    for number in 0..3 {
+        give_stream(number, uid).or_unable(|| format!("give standard stream {number} to user {uid}"))?;
+    }
+    Ok(())
+}
+
+fn give_stream(number: i32, uid: u32) -> sys::Result<()> {
+    let stream = fs::inherited(number)?;
+    let stat = fs::fstat(stream)?;
+    // /dev/null is everybody's: its owner is not a container's to change.
+    let null = stat.is(fs::S_IFCHR) && stat.rdev == fs::makedev(1, 3);
+    if stat.uid == uid || null {
+        return Ok(());
+    }
+    match fs::fchown(stream, Some(uid), None) {
+        // No right to, read-only, or a filesystem that has no owners: the stream works as it is.
+        Err(Errno::EPERM | Errno::EROFS | Errno::EINVAL) => Ok(()),
+        result => result,
+    }
+}
 
 /// Connects to the socket that the caller listens on.
 pub fn connect_console(path: &Path) -> Result<OwnedFd> {

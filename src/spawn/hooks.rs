@@ -202,7 +202,7 @@ impl Running {
         let how = match process::wait(self.pid).or_unable(|| "wait for a hook".into())? {
             Exit::Code(0) => return Ok(()),
             Exit::Code(code) => format!("exit status {code}"),
-            Exit::Signal(signal) => format!("signal: {signal}"),
+            Exit::Signal(number) => format!("signal: {}", signal::describe(number)),
         };
         let [out, err] = [&self.stdout, &self.stderr].map(|output| String::from_utf8_lossy(&output.text));
         Err(Error::new(format!("{how}, stdout: {out}, stderr: {err}")))
@@ -271,7 +271,8 @@ fn become_hook(program: &Program, place: Place<'_>, streams: [BorrowedFd<'_>; 3]
         Err(errno) => errno,
     };
     if let Ok(stderr) = sys::fs::inherited(2) {
-        for text in [b"unable to execute the hook: ".as_slice(), errno.desc().as_bytes(), b"\n"] {
+        let path = program.path.to_bytes();
+        for text in [b"unable to execute ".as_slice(), path, b": ", errno.desc().as_bytes(), b"\n"] {
             let _ = sys::fs::write(stderr, text);
         }
     }

@@ -80,8 +80,16 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
         ignored,
         dumpable_for_maps: plan.id_maps.is_some() && sys::cred::effective_uid() != 0,
     };
-    let around = requests::Around::enter(plan, &fds)?;
-    let cloned = match process::clone(plan.clone, cgroup) {
+    if let Some(uid) = plan.stdio_owner {
+        console::give_stdio(uid)?;
+    }
+    let around =
+        if plan.through.is_none() { requests::Around::enter(plan, &fds)? } else { requests::Around::none() };
+    let cloned = match plan.through {
+        None => process::clone(plan.clone, cgroup),
+        Some(user) => process::clone_through(&requests::joins(plan, &fds, user), plan.clone, cgroup),
+    };
+    let cloned = match cloned {
         Ok(Cloned::Child) => init::run(work),
         Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd)),
         Err(errno) => Err(errno),

@@ -49,8 +49,9 @@ impl Notify {
             .or_unable(|| "read the notification socket".into())?;
         let ready = buffer[..n].split(|byte| *byte == b'\n').any(|line| line == b"READY=1");
         if ready {
-            let text = format!("READY=1\nMAINPID={pid}\n");
-            socket::send_datagram(&self.host, text.as_bytes()).or_unable(|| "notify systemd".into())?;
+            for text in ["READY=1".to_owned(), format!("MAINPID={pid}")] {
+                socket::send_datagram(&self.host, text.as_bytes()).or_unable(|| "notify systemd".into())?;
+            }
         }
         Ok(ready)
     }

@@ -7,7 +7,7 @@
 use crate::channel::{Failure, Note};
 use crate::error::{Error, strerror};
 use crate::plan::Plan;
-use crate::step::{BindMount, Program, Source, Step};
+use crate::step::{BindMount, FsMount, Program, Source, Step};
 use crate::sys::Errno;
 
 pub(super) fn failed(plan: &Plan, failure: &Failure) -> Error {
@@ -27,6 +27,10 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
     match (step, failure.note) {
         (_, Note::NotInForce) => {
             Error::new(format!("unable to {step}")).because("the kernel said yes, and yet it is not in force")
+        }
+        (Step::Mount(FsMount { target, .. }) | Step::Bind(BindMount { target, .. }), Note::InsideProc) => {
+            Error::new(format!("error mounting to rootfs at {:?}", target.to_string()))
+                .because(format!("{target} cannot be mounted because it is inside /proc"))
         }
         (Step::FindProgram(program), _) => no_program(plan, program, errno),
         (Step::Execute { .. }, _) => {
@@ -54,7 +58,7 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
                     }
                     None => error,
                 },
-                Note::None | Note::NotInForce => error,
+                Note::None | Note::NotInForce | Note::InsideProc => error,
             }
         }
         (Step::Bind(bind), _) => Error::sys(

@@ -18,6 +18,8 @@ pub(super) fn mend_process(process: &mut Value, warnings: &mut Vec<String>) {
     if process.get("user").is_none_or(Value::is_null) {
         process.insert("user".into(), json!({"uid": 0, "gid": 0}));
     }
+    // Its absence is an error of its own, with runc's words.
+    process.entry("cwd").or_insert_with(|| json!(""));
     let Some(Value::Object(sets)) = process.get_mut("capabilities") else { return };
     let mut unknown = BTreeSet::new();
     for set in sets.values_mut() {

@@ -5,6 +5,7 @@
 //! (`lenient.rs`). No I/O: bytes in, types out.
 
 mod lenient;
+mod pointer;
 
 use std::ffi::CString;
 
@@ -35,45 +36,33 @@ fn parse<T: DeserializeOwned>(
     file: &str,
     mend: fn(&mut serde_json::Value, &mut Vec<String>),
 ) -> Result<Parsed<T>> {
-    if let Ok(value) = serde_json::from_slice(bytes) {
-        return Ok(Parsed { value, warnings: Vec::new() });
-    }
+    let refused: serde_json::Error = match serde_json::from_slice(bytes) {
+        Ok(value) => return Ok(Parsed { value, warnings: Vec::new() }),
+        Err(error) => error,
+    };
     let mut warnings = Vec::new();
-    if let Ok(mut document) = serde_json::from_slice(bytes) {
+    // A property that is there twice is refused: two readers could each see another one.
+    let twice = refused.to_string().starts_with("duplicate field");
+    if !twice && let Ok(mut document) = serde_json::from_slice(bytes) {
         mend(&mut document, &mut warnings);
         if let Ok(value) = serde_json::from_value(document) {
             return Ok(Parsed { value, warnings });
         }
     }
-    Err(explain::<T>(bytes, file))
+    Err(explain(bytes, file, &refused))
 }
 
-/// Parses once more, keeping account of the path, to name line, column and property.
-fn explain<T: DeserializeOwned>(bytes: &[u8], file: &str) -> Error {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let unable = |reason: String| Error::new(format!("unable to parse {file}")).because(reason);
-    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Err(error) => {
-            let pointer = pointer(error.path());
-            let error = unable(error.into_inner().to_string());
-            if pointer.is_empty() { error } else { error.at(pointer) }
-        }
-        Ok(_) => match reader.end() {
-            Err(error) => unable(error.to_string()),
-            Ok(()) => unable("it cannot be understood".into()),
-        },
+/// Names line, column and property: where the parser stopped is where the property is.
+fn explain(bytes: &[u8], file: &str, refused: &serde_json::Error) -> Error {
+    let error = Error::new(format!("unable to parse {file}")).because(refused.to_string());
+    // What is no JSON at all has no properties.
+    if !refused.is_data() {
+        return error;
     }
-}
-
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    path.iter()
-        .filter_map(|segment| match segment {
-            Segment::Seq { index } => Some(format!("/{index}")),
-            Segment::Map { key } => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
-            Segment::Enum { .. } | Segment::Unknown => None,
-        })
-        .collect()
+    match pointer::at(bytes, refused.line(), refused.column()) {
+        Some(pointer) if !pointer.is_empty() => error.at(pointer),
+        _ => error,
+    }
 }
 
 /// An optional list as a slice: absent, null and empty mean the same everywhere but where said.

@@ -17,6 +17,7 @@ pub mod device;
 pub mod fs;
 pub mod keyring;
 pub mod mount;
+pub mod net;
 pub mod process;
 pub mod signal;
 pub mod socket;

@@ -2,7 +2,7 @@
 //! Processes: clone3, namespaces, pidfds, waiting, exec, and the switches of prctl(2).
 
 use std::ffi::{CStr, c_char};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use super::{Errno, Result, check, check_unit, owned, retry};
@@ -32,6 +32,16 @@ struct CloneArgs {
     cgroup: u64,
 }
 
+impl CloneArgs {
+    fn born_in(&mut self, cgroup: Option<BorrowedFd<'_>>) {
+        const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+        if let Some(cgroup) = cgroup {
+            self.flags |= CLONE_INTO_CGROUP;
+            self.cgroup = cgroup.as_raw_fd() as u64;
+        }
+    }
+}
+
 /// The two returns of a clone.
 pub enum Cloned {
     Child,
@@ -44,7 +54,6 @@ pub enum Cloned {
 /// # Errors
 /// `E2BIG` or `EINVAL` when the kernel is too old for `cgroup`: the caller then joins by writing.
 pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
-    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     let mut pidfd: i32 = -1;
     let mut args = CloneArgs {
         flags: namespaces | libc::CLONE_PIDFD as u64,
@@ -52,15 +61,12 @@ pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> 
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArgs::default()
     };
-    if let Some(cgroup) = cgroup {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = cgroup.as_raw_fd() as u64;
-    }
+    args.born_in(cgroup);
     // SAFETY: no CLONE_VM: the child has a copy of this address space and goes on from here as after
     // fork(2). The process has one thread, so no lock can be held by a thread that is gone.
     let ret = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
     let pid = match check(ret) {
-        Err(Errno::ENOSYS) if cgroup.is_none() => {
+        Err(Errno::ENOSYS) if cgroup.is_none() && namespaces & NEWTIME == 0 => {
             let flags = args.flags | libc::SIGCHLD as u64;
             // SAFETY: as above; the argument order is that of x86_64, aarch64 and riscv64 for the
             // first three, the only ones that these flags use.
@@ -73,6 +79,51 @@ pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> 
     }
     // SAFETY: CLONE_PIDFD has put a descriptor of ours there.
     Ok(Cloned::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+}
+
+/// A clone by way of a process that has joined other namespaces first, in their order: what is new
+/// then belongs to the user namespace among them. The way-station ends at once, and the child is ours
+/// (CLONE_PARENT).
+///
+/// # Errors
+/// Those of the joins, of the clones, and of holding the child by a pidfd.
+pub fn clone_through(
+    joins: &[(u64, BorrowedFd<'_>)],
+    namespaces: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Cloned> {
+    let (told, tell) = super::fs::pipe()?;
+    let Cloned::Parent { pid: way, .. } = clone(0, None)? else {
+        let pid = joins
+            .iter()
+            .try_for_each(|(namespace, fd)| setns(*fd, *namespace))
+            .and_then(|()| clone_sibling(namespaces, cgroup));
+        if pid == Ok(0) {
+            return Ok(Cloned::Child);
+        }
+        // Errors are told as negative numbers, as the kernel does.
+        let answer = pid.unwrap_or_else(|errno| -(errno as i32));
+        let _ = super::fs::write(tell.as_fd(), &answer.to_ne_bytes());
+        exit_now(0);
+    };
+    drop(tell);
+    let mut answer = [0; 4];
+    let told = super::fs::read(told.as_fd(), &mut answer);
+    wait(way)?;
+    match (told?, i32::from_ne_bytes(answer)) {
+        (4, pid) if pid > 0 => Ok(Cloned::Parent { pid, pidfd: pidfd_open(pid)? }),
+        (4, errno) => Err(Errno::from_raw(-errno)),
+        _ => Err(Errno::ECHILD),
+    }
+}
+
+fn clone_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<i32> {
+    // A sibling's exit signal is that of the process it is made by: the field must be 0.
+    let mut args = CloneArgs { flags: namespaces | libc::CLONE_PARENT as u64, ..CloneArgs::default() };
+    args.born_in(cgroup);
+    // SAFETY: as in `clone`.
+    check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })
+        .map(|pid| pid as i32)
 }
 
 pub fn unshare(namespaces: u64) -> Result<()> {

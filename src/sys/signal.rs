@@ -127,3 +127,10 @@ pub fn wait_changed(fd: BorrowedFd<'_>, timeout: i32) -> Result<bool> {
         result => result.map(|n| n > 0),
     }
 }
+
+/// "killed", "terminated": what a shell says of a process that a signal has ended.
+pub fn describe(number: i32) -> String {
+    // SAFETY: strsignal(3) gives a string of its own for every number, and we have one thread.
+    let text = unsafe { std::ffi::CStr::from_ptr(libc::strsignal(number)) };
+    text.to_string_lossy().to_lowercase()
+}
