@@ -256,6 +256,8 @@ impl Drop for Container {
     fn drop(&mut self) {
         let states = fs::read_dir(self.state_root()).into_iter().flatten().flatten();
         let ids = states.map(|e| e.file_name().into_string().unwrap()).chain([self.id.clone()]);
+        // What begins with a dot is no container: it has to go with the rest.
+        let ids = ids.filter(|id| !id.starts_with('.'));
         let failed: Vec<_> = ids
             .map(|id| finish(self.runtime(["delete", "--force", &id])))
             .filter(|out| out.code != 0)

@@ -5,15 +5,12 @@ use std::path::PathBuf;
 
 #[derive(Debug)]
 pub(crate) struct Mount {
-    /// The directory of the file system that is mounted.
-    pub(crate) root: String,
     pub(crate) at: PathBuf,
     /// The flags of the mount: ro, nosuid...
     pub(crate) flags: Vec<String>,
     /// shared:N, master:N, or neither.
     pub(crate) propagation: Vec<String>,
     pub(crate) fs: String,
-    pub(crate) source: String,
     /// The options of the file system: size=, mode=...
     pub(crate) data: String,
 }
@@ -29,12 +26,10 @@ pub(crate) fn mounts(table: &str) -> impl Iterator<Item = Mount> {
         let (mount, fs) = line.split_once(" - ").unwrap();
         let (mount, fs): (Vec<_>, Vec<_>) = (mount.split(' ').collect(), fs.split(' ').collect());
         Mount {
-            root: mount[3].into(),
             at: mount[4].into(),
             flags: mount[5].split(',').map(Into::into).collect(),
             propagation: mount[6..].iter().copied().map(Into::into).collect(),
             fs: fs[0].into(),
-            source: fs[1].into(),
             data: fs[2].into(),
         }
     })

@@ -51,7 +51,7 @@ fn missing_parts_of_the_config() {
     refused(&without("root"), "oot");
     let without =
         |key: &str| Container::new().config(|c| drop(c["process"].as_object_mut().unwrap().remove(key)));
-    refused(&without("cwd"), "Cwd property must not be empty");
+    refused(&without("cwd"), "wd");
     refused(&without("args"), "args must not be empty");
     refused(&Container::new().args(&[]), "args must not be empty");
     refused(&Container::new().set("/process/cwd", json!("relative")), "Cwd must be an absolute path");

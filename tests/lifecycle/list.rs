@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 use serde_json::Value;
 
-use crate::harness::{Container, is_tare};
+use crate::harness::{Container, is_tare, only_tare};
 
 #[test]
 fn table() {
@@ -22,10 +22,24 @@ fn table() {
     }
 }
 
+/// The directory is there once a container was.
+fn empty() -> Container {
+    let c = Container::new();
+    std::fs::create_dir(c.state_root()).unwrap();
+    c
+}
+
 #[test]
 fn empty_table_is_its_head() {
-    let out = Container::new().cmd(&["list"]).ok().stdout();
+    let out = empty().cmd(&["list"]).ok().stdout();
     assert_eq!(out, "ID          PID         STATUS      BUNDLE      CREATED     OWNER\n");
+}
+
+#[test]
+fn missing_root_is_an_error_when_named() {
+    only_tare!("runc 1.1 takes it for an empty one");
+    let c = Container::new();
+    c.cmd(&["list"]).fails(1, c.state_root().to_str().unwrap());
 }
 
 #[test]
@@ -46,7 +60,7 @@ fn json_is_an_array_of_states() {
 
 #[test]
 fn empty_json_is_null() {
-    assert_eq!(Container::new().cmd(&["list", "-f", "json"]).ok().stdout(), "null\n");
+    assert_eq!(empty().cmd(&["list", "-f", "json"]).ok().stdout(), "null\n");
 }
 
 #[test]

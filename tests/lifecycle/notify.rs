@@ -69,6 +69,7 @@ fn ready_may_come_after_other_lines() {
     let socket = host(&c);
     let run = with_socket(&c, "run", &["--detach"]);
     wait_for("the container", || (c.cmd(&["state", &c.id]).code == 0).then_some(()));
+    c.wait_status("running");
     tell(&c, "STATUS=done\nREADY=1");
     assert_eq!(told(&socket).trim(), "READY=1");
     run.wait().ok();

@@ -18,12 +18,14 @@ fn default_config() {
     let c = Container::new();
     let mut got = spec(&c, &[]);
     let mut want = base();
-    for (path, why) in
-        [("/ociVersion", "the version of the runtime"), ("/linux/maskedPaths", "grows with the kernel")]
-    {
-        assert!(got.pointer_mut(path).is_some(), "{path}: {why}");
-        *got.pointer_mut(path).unwrap() = Value::Null;
+    // The version and the name are the runtime's own, the list of masked paths grows with the kernel, and later
+    // versions of runc leave out the ambient set.
+    for path in ["/ociVersion", "/hostname", "/linux/maskedPaths"] {
+        assert!(got.pointer_mut(path).is_some_and(|v| std::mem::take(v) != Value::Null), "{path}");
         *want.pointer_mut(path).unwrap() = Value::Null;
+    }
+    for config in [&mut got, &mut want] {
+        config["process"]["capabilities"].as_object_mut().unwrap().remove("ambient");
     }
     want["process"]["terminal"] = json!(true);
     want["process"]["args"] = json!(["sh"]);
