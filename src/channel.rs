@@ -4,7 +4,7 @@
 //! `Report` goes up, `Order` comes down. Used after clone: nothing here allocates. The only other
 //! meeting point of the two is the start fifo. May name: sys.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use crate::step::HookPoint;
 use crate::sys::{self, Errno, Result};
@@ -93,6 +93,10 @@ impl InitEnd {
     /// write(2), for a seccomp profile may be in force that knows no sendmsg.
     pub fn send(&self, report: &Report) -> Result<()> {
         sys::fs::write(self.0.as_fd(), &encode(report)).map(drop)
+    }
+
+    pub fn number(&self) -> i32 {
+        self.0.as_raw_fd()
     }
 
     /// Has the parent closed its end, or died?

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-use std::process::ExitCode;
+#![no_main]
 
 use tare::{cli, log};
 
+tare::program!(tare_main);
+
 /// Parse, run the command, say once why it failed, end with the code that runc would end with.
-fn main() -> ExitCode {
+fn tare_main() -> i32 {
     let code = cli::run(std::env::args_os()).unwrap_or_else(|failure| {
         log::error(&failure.error.to_string());
         failure.code
     });
-    ExitCode::from(code)
+    i32::from(code)
 }

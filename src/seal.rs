@@ -8,7 +8,7 @@
 //! container's namespaces; a fork would keep the host's binary as its exe, so it has to be an exec.
 
 use std::ffi::{CString, OsString};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
 use crate::error::{Result, While};
@@ -28,10 +28,7 @@ pub fn enter(preserved: u32) -> Result<()> {
         return close_all_but(preserved);
     }
     let copy = sys::fs::memfd(c"tare").or_unable(|| "make the sealed copy of the runtime".into())?;
-    while sys::fs::sendfile(copy.as_fd(), &own, 1 << 30).or_unable(|| "copy the runtime's binary".into())? > 0
-    {
-    }
-    sys::fs::fchmod(copy.as_fd(), 0o511).or_unable(|| "set the mode of the runtime's copy".into())?;
+    copy_all(&copy, &own).or_unable(|| "copy the runtime's binary".into())?;
     sys::fs::seal(copy.as_fd()).or_unable(|| "seal the runtime's copy".into())?;
     let args = ExecArgs::new(std::env::args_os().filter_map(c_string).collect());
     let env = std::env::vars_os().filter_map(|(name, value)| {
@@ -45,6 +42,13 @@ pub fn enter(preserved: u32) -> Result<()> {
         .or_unable(|| "execute the runtime's sealed copy".into())
 }
 
+/// A sendfile that gives less than it was asked for has come to the end.
+fn copy_all(to: &OwnedFd, from: &OwnedFd) -> sys::Result<()> {
+    const ASKED: usize = 64 << 20;
+    while sys::fs::sendfile(to.as_fd(), from, ASKED)? == ASKED {}
+    Ok(())
+}
+
 fn c_string(text: OsString) -> Option<CString> {
     CString::new(text.into_vec()).ok()
 }
@@ -55,7 +59,7 @@ fn close_all_but(preserved: u32) -> Result<()> {
         sys::fs::inherited(number as i32)
             .or_unable(|| format!("stat preserved-fd {number} (of {preserved})"))?;
     }
-    sys::fs::cloexec_from(3 + preserved).or_unable(|| "close inherited descriptors".into())
+    sys::close::cloexec_from(3 + preserved).or_unable(|| "close inherited descriptors".into())
 }
 
 /// 128 random bits: the name of a container's keyring must not be guessed by another container.

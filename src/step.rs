@@ -105,7 +105,10 @@ pub enum Step {
         attr: Attr,
     },
     HideHostMount(CString),
-    PivotRoot,
+    /// `shared`: the old root is a peer of the host's, and must not be when it is unmounted.
+    PivotRoot {
+        shared: bool,
+    },
     MoveRoot,
 
     // the process
@@ -165,7 +168,8 @@ pub struct FsMount {
     pub strict_target: bool,
     /// Copy what the mount will cover into it first.
     pub copy_up: bool,
-    /// What `/dev` gets before anyone can see it.
+    /// What `/dev` gets before anyone can see it; the directories are what is mounted on next.
+    pub dirs: Vec<CString>,
     pub nodes: Vec<(CString, Node)>,
     pub links: Vec<(CString, CString)>,
     /// When no mode is asked for, a tmpfs takes that of the directory it covers.

@@ -39,6 +39,12 @@ pub struct Join {
     unified: Option<OwnedFd>,
 }
 
+impl Drop for Join {
+    fn drop(&mut self) {
+        sys::close::close_all(std::mem::take(&mut self.tasks));
+    }
+}
+
 impl Join {
     /// The `tasks` file of each v1 hierarchy. A process with one thread that writes "0" moves itself
     /// without the lock and the RCU grace period that a write to cgroup.procs costs.

@@ -90,7 +90,9 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 fn create(global: &Global, options: &CreateOptions) -> Result<()> {
     seal::enter(options.preserve_fds + Activation::read().sockets())?;
     let prepared = launch::prepare(global, options, Mode::Create)?;
-    launch::launch(global, options, prepared, Mode::Create).map(drop)
+    let launched = launch::launch(global, options, prepared, Mode::Create)?;
+    drop(launched.container);
+    Ok(())
 }
 
 /// Clients of runc's read its name in front of what failed.

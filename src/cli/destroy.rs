@@ -21,23 +21,25 @@ pub(super) fn destroy(container: Locked, state: &State) -> Result<()> {
     // Without its config.json there are no hooks to run, and the rest still has to go.
     let spec =
         container.config().ok().and_then(|config| spec::config(&config).ok()).map(|parsed| parsed.value);
-    end(state)?;
+    undo(container, spec.as_ref(), state, cgroup_of(state)?)
+}
+
+/// The same by who has made it, and knows it still.
+pub(super) fn undo(
+    container: Locked,
+    spec: Option<&Spec>,
+    state: &State,
+    cgroup: Option<Cgroup>,
+) -> Result<()> {
+    end(state, cgroup)?;
     if let Some(spec) = spec {
-        hooks::run_poststop(&spec, state);
+        hooks::run_poststop(spec, state);
     }
     container.remove()
 }
 
-/// A creation that failed: the same, with what its caller knows.
-pub(super) fn undo(container: Locked, spec: &Spec, state: &State) -> Result<()> {
-    end(state)?;
-    hooks::run_poststop(spec, state);
-    container.remove()
-}
-
 /// No process, no cgroup.
-fn end(state: &State) -> Result<()> {
-    let cgroup = cgroup_of(state)?;
+fn end(state: &State, cgroup: Option<Cgroup>) -> Result<()> {
     if let Some(init) = state.open_init()? {
         // ESRCH: it has ended since.
         let _ = container::signal(init.as_fd(), libc::SIGKILL);

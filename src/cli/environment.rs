@@ -19,7 +19,7 @@ impl Activation {
     /// LISTEN_FDS counts only when LISTEN_PID says that it is meant for us.
     pub(super) fn read() -> Activation {
         let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
-        let ours = number("LISTEN_PID") == Some(std::process::id());
+        let ours = number("LISTEN_PID").is_some_and(|pid| pid == std::process::id());
         Activation {
             sockets: number("LISTEN_FDS").filter(|_| ours).unwrap_or(0),
             names: std::env::var("LISTEN_FDNAMES").ok().filter(|_| ours),

@@ -12,7 +12,7 @@ use super::global::Global;
 use super::hooks::{self, Hooks};
 use super::{console, destroy, notify, pid_file};
 use crate::bundle::Bundle;
-use crate::cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::container::{CgroupRecord, ContainerId, Driver, Locked, Phase, ProcessRef, State, Store};
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -47,6 +47,7 @@ pub(super) struct Launched {
     pub(super) child: Child,
     pub(super) master: Option<OwnedFd>,
     pub(super) notify: Option<Notify>,
+    pub(super) cgroup: Cgroup,
 }
 
 pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> Result<Prepared> {
@@ -140,11 +141,11 @@ pub(super) fn launch(
         drop(made);
         return Err(give_up(container, &spec, &state, error));
     }
-    made.keep();
+    let cgroup = made.keep();
     if mode != (Mode::Run { detach: false }) {
         child.keep();
     }
-    Ok(Launched { container, state, spec, child, master: console.kept, notify })
+    Ok(Launched { container, state, spec, child, master: console.kept, notify, cgroup })
 }
 
 const NEW_PID: u64 = libc::CLONE_NEWPID as u64;
@@ -182,7 +183,8 @@ fn announce(options: &CreateOptions, child: &Child) -> Result<()> {
 
 /// As if it had never been attempted; the error stays the one that counts.
 fn give_up(container: Locked, spec: &Spec, state: &State, error: Error) -> Error {
-    if let Err(second) = destroy::undo(container, spec, state) {
+    let undone = destroy::cgroup_of(state).and_then(|c| destroy::undo(container, Some(spec), state, c));
+    if let Err(second) = undone {
         log::warn(&second.to_string());
     }
     error

@@ -73,7 +73,9 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     drop(terminal);
     if !options.keep {
         match container.lock("run") {
-            Ok(container) => destroy::destroy(container, &launched.state)?,
+            Ok(container) => {
+                destroy::undo(container, Some(&launched.spec), &launched.state, Some(launched.cgroup))?;
+            }
             // Somebody else has deleted it.
             Err(error) if error.kind() == error::Kind::NotFound => {}
             Err(error) => return Err(error),

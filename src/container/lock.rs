@@ -10,7 +10,7 @@ use super::{Container, not_found};
 use crate::error::{Error, Result, While};
 use crate::sys::{Errno, fs, process};
 
-const LOCK: &CStr = c"lock";
+pub(super) const LOCK: &CStr = c"lock";
 
 /// How long others may take: more than any of them takes that is not stuck.
 const PATIENCE: Duration = Duration::from_secs(10);

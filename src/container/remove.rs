@@ -23,8 +23,22 @@ impl Locked {
             moved = fs::renameat(root, &self.name, &leftover);
         }
         moved
-            .and_then(|()| sweep(root, &leftover))
+            .and_then(|()| self.remove_known(&leftover))
             .or_unable(|| format!("remove the directory of container {}", self.id))
+    }
+}
+
+impl Locked {
+    /// The files that every container has, by the descriptor that we hold; a look into the directory only
+    /// when that was not all.
+    fn remove_known(&self, leftover: &CStr) -> std::result::Result<(), Errno> {
+        for name in [c"state.json", c"config.json", super::lock::LOCK] {
+            or_gone(fs::unlinkat(self.dir(), name))?;
+        }
+        match or_gone(fs::rmdirat(self.root.as_fd(), leftover)) {
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => sweep(self.root.as_fd(), leftover),
+            result => result,
+        }
     }
 }
 

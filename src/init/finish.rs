@@ -2,12 +2,12 @@
 //! The end: find the program, say that all is ready, wait for the word, execute.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use super::{Done, Fault, Init};
 use crate::channel::Report;
 use crate::step::{Program, Slot};
-use crate::sys::fs::{self, O_PATH, S_IFDIR};
+use crate::sys::fs::{self, S_IFDIR};
 use crate::sys::{self, Errno};
 
 impl<'p> Init<'p> {
@@ -62,11 +62,10 @@ impl<'p> Init<'p> {
 }
 
 fn executable(path: &CStr) -> sys::Result<()> {
-    let file = fs::open(path, O_PATH)?;
-    if fs::fstat(file.as_fd())?.is(S_IFDIR) {
+    if fs::statat(fs::CWD, path)?.is(S_IFDIR) {
         return Err(Errno::EISDIR);
     }
-    match fs::may_execute(file.as_fd()) {
+    match fs::may_execute(path) {
         // Not known before Linux 5.8: exec itself will tell.
         Err(Errno::ENOSYS) => Ok(()),
         result => result,

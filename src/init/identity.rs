@@ -45,7 +45,8 @@ impl Init<'_> {
         if let Some(caps) = &identity.caps {
             shrink_bounding(caps.bounding)?;
         }
-        if identity.caps.is_some() {
+        let leaves_root = identity.uid != 0 || identity.gid != 0;
+        if leaves_root && identity.caps.is_some() {
             cred::keep_caps(true)?;
         }
         if let Some(groups) = &identity.groups {
@@ -57,12 +58,17 @@ impl Init<'_> {
             return Err(NOT_IN_FORCE);
         }
         if let Some(caps) = &identity.caps {
-            cred::keep_caps(false)?;
+            if leaves_root {
+                cred::keep_caps(false)?;
+            }
             apply_capabilities(caps)?;
         }
-        // The kernel drops both when ids change.
-        process::set_parent_death_signal(libc::SIGKILL)?;
-        Ok(process::set_dumpable(false)?)
+        if leaves_root {
+            // The kernel drops both when ids change.
+            process::set_parent_death_signal(libc::SIGKILL)?;
+            process::set_dumpable(false)?;
+        }
+        Ok(())
     }
 
     pub(super) fn enter_working_directory(&mut self, path: &CStr, last: bool) -> Done {

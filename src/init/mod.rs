@@ -21,10 +21,11 @@ mod root;
 mod terminal;
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::channel::{Failure, InitEnd, Note, Report};
 use crate::step::{Planned, Slot, Step};
+use crate::sys::close::Brief;
 use crate::sys::process::ExecArgs;
 use crate::sys::{self, Errno};
 
@@ -80,12 +81,17 @@ struct Init<'p> {
     in_working_directory: bool,
     /// The start fifo, once the channel is closed: where a failed exec is told.
     start: Option<Slot>,
+    /// Above every descriptor that the parent has given us.
+    first_brief: i32,
 }
 
 /// Performs the plan. Returns to nobody.
 pub fn run(work: Work<'_>) -> ! {
+    let given = work.fds.iter().chain(work.tasks).map(AsRawFd::as_raw_fd);
+    let first_brief = given.chain([2, work.channel.number()]).max().unwrap_or(2) + 1;
     let mut init = Init {
         work,
+        first_brief,
         root: None,
         proc: None,
         null: None,
@@ -103,6 +109,7 @@ pub fn run(work: Work<'_>) -> ! {
         if let Err(fault) = init.perform(&planned.step) {
             init.fail(number, fault);
         }
+        init.sweep();
     }
     sys::process::exit_now(1)
 }
@@ -155,7 +162,7 @@ impl<'p> Init<'p> {
             Step::MakeReadonly(path) => self.make_readonly(path),
             Step::Remount { path, attr } => self.remount(path, attr),
             Step::HideHostMount(path) => self.hide_host_mount(path),
-            Step::PivotRoot => self.pivot_root(),
+            Step::PivotRoot { shared } => self.pivot_root(*shared),
             Step::MoveRoot => self.move_root(),
 
             Step::Hostname(name) => Ok(sys::process::set_hostname(name.to_bytes())?),
@@ -180,6 +187,14 @@ impl<'p> Init<'p> {
             Step::AwaitStart(fifo) => self.await_start(*fifo),
             Step::Execute { .. } => self.execute(),
         }
+    }
+
+    /// Ten thousand mounts must not run into the limit of open files.
+    fn sweep(&self) {
+        const MANY: i32 = 64;
+        let own = [&self.root, &self.proc, &self.null, &self.empty, &self.terminal];
+        let mut kept = own.map(|fd| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd));
+        Brief::sweep(self.first_brief, MANY, &mut kept);
     }
 
     fn fd(&self, slot: Slot) -> BorrowedFd<'p> {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `mounts[]`: made detached, with their flags on, and attached last, by descriptor to descriptor.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::{Done, Fault, Init, copy_up, devices, old_mount, resolve};
 use crate::channel::Note;
 use crate::step::{BindMount, CgroupTree, FsMount, Source};
+use crate::sys::close::Brief;
 use crate::sys::fs::{self, S_IFDIR};
 use crate::sys::mount::{self, Attr, Depth};
 use crate::sys::{self, Errno};
@@ -38,7 +39,7 @@ impl Init<'_> {
         Ok(())
     }
 
-    fn mount_the_old_way(&self, fs: &FsMount, target: &OwnedFd) -> Done {
+    fn mount_the_old_way(&self, fs: &FsMount, target: &Brief) -> Done {
         old_mount::filesystem(fs, target.as_fd())?;
         let made = resolve::target(self.root()?, &fs.target)?;
         fill(fs, made.as_fd())
@@ -100,12 +101,12 @@ impl Init<'_> {
 }
 
 /// A new tmpfs, attached nowhere.
-fn tmpfs(mode: &std::ffi::CStr) -> sys::Result<OwnedFd> {
-    let context = mount::fsopen(c"tmpfs")?;
+fn tmpfs(mode: &std::ffi::CStr) -> sys::Result<Brief> {
+    let context = Brief::from(mount::fsopen(c"tmpfs")?);
     mount::fsconfig_string(context.as_fd(), c"source", c"tmpfs")?;
     mount::fsconfig_string(context.as_fd(), c"mode", mode)?;
     mount::fsconfig_create(context.as_fd())?;
-    mount::fsmount(context.as_fd(), 0)
+    mount::fsmount(context.as_fd(), 0).map(Brief::from)
 }
 
 /// Does nothing for nothing.
@@ -113,28 +114,27 @@ pub(super) fn set(mount: BorrowedFd<'_>, depth: Depth, attr: &Attr) -> Done {
     if *attr == Attr::default() { Ok(()) } else { Ok(mount::set_attr(mount, depth, attr)?) }
 }
 
-fn target_of(root: BorrowedFd<'_>, fs: &FsMount) -> Done<OwnedFd> {
+fn target_of(root: BorrowedFd<'_>, fs: &FsMount) -> Done<Brief> {
     if !fs.strict_target {
         return resolve::target_dir(root, &fs.target);
     }
-    match resolve::entry(root, &fs.target) {
-        Ok(entry) if fs::fstat(entry.as_fd())?.is(S_IFDIR) => Ok(entry),
+    match resolve::directory_entry(root, &fs.target) {
         // proc or sysfs on a link or file of the image: the runtime would trust what is behind it.
-        Ok(_) => Err(Errno::ENOTDIR.into()),
         Err(Errno::ENOENT) => resolve::target_dir(root, &fs.target),
-        Err(e) => Err(e.into()),
+        result => Ok(result?),
     }
 }
 
 /// The filesystem, detached, with its flags.
-fn make(fs: &FsMount, target: BorrowedFd<'_>) -> Done<OwnedFd> {
-    let context = mount::fsopen(&fs.kind)?;
+fn make(fs: &FsMount, target: BorrowedFd<'_>) -> Done<Brief> {
+    let context = Brief::from(mount::fsopen(&fs.kind)?);
     let configured = configure(fs, context.as_fd(), target);
     configured.map_err(|errno| Fault { errno, note: kernel_words(context.as_fd()) })?;
     // What is copied up must be writable until it is there.
     let attrs = if fs.copy_up { fs.attrs & !mount::ATTR_RDONLY } else { fs.attrs };
-    mount::fsmount(context.as_fd(), attrs)
-        .map_err(|errno| Fault { errno, note: kernel_words(context.as_fd()) })
+    let made = mount::fsmount(context.as_fd(), attrs)
+        .map_err(|errno| Fault { errno, note: kernel_words(context.as_fd()) })?;
+    Ok(made.into())
 }
 
 fn configure(fs: &FsMount, context: BorrowedFd<'_>, target: BorrowedFd<'_>) -> sys::Result<()> {
@@ -174,6 +174,9 @@ fn kernel_words(context: BorrowedFd<'_>) -> Note {
 
 /// What `/dev` gets before anyone can see it.
 fn fill(fs: &FsMount, top: BorrowedFd<'_>) -> Done {
+    for name in &fs.dirs {
+        sys::fs::mkdirat(top, name, 0o755)?;
+    }
     for (i, (name, node)) in fs.nodes.iter().enumerate() {
         devices::make(top, name, node).map_err(|errno| Fault { errno, note: Note::Item(i) })?;
     }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::{Done, Init, NOT_IN_FORCE, old_mount, resolve};
 use crate::step::InRoot;
+use crate::sys::close::Brief;
 use crate::sys::fs::{self, O_PATH, S_IFCHR, S_IFDIR};
 use crate::sys::mount::{self, ATTR_RDONLY, Attr, Depth};
 use crate::sys::{Errno, Result};
@@ -51,7 +52,7 @@ impl Init<'_> {
                 let made = resolve::open(self.root()?, path)?;
                 return Ok(old_mount::remount(made.as_fd(), &READONLY)?);
             }
-            result => result?,
+            result => Brief::from(result?),
         };
         mount::set_attr(tree.as_fd(), Depth::One, &READONLY)?;
         Ok(mount::move_mount(tree.as_fd(), target.as_fd())?)
@@ -59,8 +60,8 @@ impl Init<'_> {
 }
 
 /// What is not there needs no mask. A link is followed inside the root: what it leads to is covered.
-fn existing(root: BorrowedFd<'_>, path: &InRoot) -> Result<Option<OwnedFd>> {
-    match fs::openat2(root, &path.0, O_PATH, 0, fs::Resolve::InRoot) {
+fn existing(root: BorrowedFd<'_>, path: &InRoot) -> Result<Option<Brief>> {
+    match resolve::open(root, path) {
         Ok(target) => Ok(Some(target)),
         Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
         Err(e) => Err(e),
@@ -80,7 +81,7 @@ fn bind_of(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Done {
             let (from, to) = (old_mount::FdPath::of(source), old_mount::FdPath::of(target));
             Ok(mount::mount(Some(from.path()), to.path(), None, libc::MS_BIND, None)?)
         }
-        tree => Ok(mount::move_mount(tree?.as_fd(), target)?),
+        tree => Ok(mount::move_mount(Brief::from(tree?).as_fd(), target)?),
     }
 }
 
@@ -95,7 +96,7 @@ fn empty_directory(target: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
             fs::chdir(c"/")?;
             return Ok(None);
         }
-        context => context?,
+        context => Brief::from(context?),
     };
     mount::fsconfig_string(context.as_fd(), c"nr_blocks", c"1")?;
     mount::fsconfig_string(context.as_fd(), c"nr_inodes", c"1")?;

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::{Done, Fault};
 use crate::channel::Note;
 use crate::step::InRoot;
+use crate::sys::close::Brief;
 use crate::sys::fs::{self, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, Resolve};
 use crate::sys::{Errno, Result};
 
@@ -51,18 +52,18 @@ impl Path {
 }
 
 /// What a path leads to, links followed inside the root; an O_PATH descriptor.
-pub(super) fn open(root: BorrowedFd<'_>, path: &InRoot) -> Result<OwnedFd> {
-    fs::openat2(root, &path.0, O_PATH, 0, Resolve::InRoot)
+pub(super) fn open(root: BorrowedFd<'_>, path: &InRoot) -> Result<Brief> {
+    fs::openat2(root, &path.0, O_PATH, 0, Resolve::InRoot).map(Brief::from)
 }
 
-/// The entry itself, where its last name may be a link.
-pub(super) fn entry(root: BorrowedFd<'_>, path: &InRoot) -> Result<OwnedFd> {
-    fs::openat2(root, &path.0, O_PATH | O_NOFOLLOW, 0, Resolve::InRoot)
+/// A directory that is one itself: a link or anything else in its place is ENOTDIR.
+pub(super) fn directory_entry(root: BorrowedFd<'_>, path: &InRoot) -> Result<Brief> {
+    fs::openat2(root, &path.0, O_PATH | O_NOFOLLOW | O_DIRECTORY, 0, Resolve::InRoot).map(Brief::from)
 }
 
 /// For a mount target: a link of the image must not lead it into a procfs, where it could cover what
 /// the runtime and LSMs trust (CVE-2019-16884, CVE-2025-52881).
-fn outside_proc(target: OwnedFd) -> Done<OwnedFd> {
+fn outside_proc(target: Brief) -> Done<Brief> {
     if fs::filesystem_magic(target.as_fd())? == fs::PROC_MAGIC {
         return Err(Fault { errno: Errno::EPERM, note: Note::InsideProc });
     }
@@ -70,27 +71,27 @@ fn outside_proc(target: OwnedFd) -> Done<OwnedFd> {
 }
 
 /// A target by its exact words, or through links that end outside /proc.
-pub(super) fn target(root: BorrowedFd<'_>, path: &InRoot) -> Done<OwnedFd> {
+pub(super) fn target(root: BorrowedFd<'_>, path: &InRoot) -> Done<Brief> {
     match fs::openat2(root, &path.0, O_PATH, 0, Resolve::InRootNoLinks) {
         Err(Errno::ELOOP) => outside_proc(open(root, path)?),
-        result => Ok(result?),
+        result => Ok(result?.into()),
     }
 }
 
 /// A directory to mount on, made with its parents where it is missing.
-pub(super) fn target_dir(root: BorrowedFd<'_>, path: &InRoot) -> Done<OwnedFd> {
+pub(super) fn target_dir(root: BorrowedFd<'_>, path: &InRoot) -> Done<Brief> {
     match target(root, path) {
-        Err(fault) if fault.errno == Errno::ENOENT => outside_proc(make_dirs(root, path)?),
+        Err(fault) if fault.errno == Errno::ENOENT => outside_proc(make_dirs(root, path)?.into()),
         result => result,
     }
 }
 
 /// A file to mount on, made empty where it is missing.
-pub(super) fn target_file(root: BorrowedFd<'_>, path: &InRoot) -> Done<OwnedFd> {
+pub(super) fn target_file(root: BorrowedFd<'_>, path: &InRoot) -> Done<Brief> {
     match target(root, path) {
         Err(fault) if fault.errno == Errno::ENOENT => {
             let (dir, name) = parent(root, path)?;
-            let dir = outside_proc(dir)?;
+            let dir = outside_proc(dir.into())?;
             let made = fs::openat(dir.as_fd(), name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o755);
             match made {
                 // Another container on the same root was faster (BuildKit runs several).

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 
 use super::{Done, Init, old_mount, resolve};
 use crate::step::{InRoot, Slot};
+use crate::sys::close::Brief;
 use crate::sys::fs::{self, CWD, O_DIRECTORY, O_PATH};
 use crate::sys::mount::{self, ATTR_RDONLY, Attr, Depth};
 use crate::sys::{self, Errno};
@@ -13,9 +14,8 @@ use crate::sys::{self, Errno};
 impl Init<'_> {
     /// Of "/": the host's mounts at first, the container's once the root is switched.
     pub(super) fn set_propagation(&mut self, propagation: u64, depth: Depth) -> Done {
-        let slash = fs::open(c"/", O_PATH)?;
         let attr = Attr { propagation, ..Attr::default() };
-        match mount::set_attr(slash.as_fd(), depth, &attr) {
+        match mount::set_attr_at(c"/", depth, &attr) {
             Err(Errno::ENOSYS | Errno::EPERM) => Ok(old_mount::propagation(c"/", propagation, depth)?),
             result => Ok(result?),
         }
@@ -38,11 +38,11 @@ impl Init<'_> {
     /// A mount of its own, which pivot_root asks for: a copy of the tree, attached over itself.
     pub(super) fn open_root(&mut self, path: &CStr, from: Option<Slot>) -> Done {
         let place = match from {
-            None => fs::open(path, O_PATH | O_DIRECTORY)?,
+            None => Brief::from(fs::open(path, O_PATH | O_DIRECTORY)?),
             Some(slot) => {
                 // The path may be closed to us: the copy goes over "/", which is not.
                 sys::fs::fchdir(self.fd(slot))?;
-                fs::open(c"/", O_PATH | O_DIRECTORY)?
+                Brief::from(fs::open(c"/", O_PATH | O_DIRECTORY)?)
             }
         };
         let tree = match from {
@@ -80,17 +80,18 @@ impl Init<'_> {
         }
     }
 
-    /// pivot_root(2) with both arguments ".": the old root ends up over the new one and is detached.
-    pub(super) fn pivot_root(&mut self) -> Done {
-        let old = fs::open(c"/", O_PATH | O_DIRECTORY)?;
+    /// pivot_root(2) with both arguments ".": the old root ends up over the new one, where "." then is,
+    /// and is detached.
+    pub(super) fn pivot_root(&mut self, shared: bool) -> Done {
         fs::fchdir(self.root()?)?;
         mount::pivot_to_cwd()?;
-        fs::fchdir(old.as_fd())?;
-        // What the umount does must not reach the host: a shared old root stays shared until here.
-        let attr = Attr { propagation: libc::MS_SLAVE, ..Attr::default() };
-        match mount::set_attr(old.as_fd(), Depth::Tree, &attr) {
-            Err(Errno::ENOSYS) => old_mount::propagation(c".", libc::MS_SLAVE, Depth::Tree)?,
-            result => result?,
+        if shared {
+            // What the umount does must not reach the host.
+            let attr = Attr { propagation: libc::MS_SLAVE, ..Attr::default() };
+            match mount::set_attr_at(c".", Depth::Tree, &attr) {
+                Err(Errno::ENOSYS) => old_mount::propagation(c".", libc::MS_SLAVE, Depth::Tree)?,
+                result => result?,
+            }
         }
         mount::unmount_cwd()?;
         Ok(fs::chdir(c"/")?)
@@ -118,7 +119,7 @@ impl Init<'_> {
     }
 
     /// A host path, for sources that the caller named.
-    pub(super) fn open_source(&self, path: &CStr, depth: Depth) -> sys::Result<std::os::fd::OwnedFd> {
-        mount::clone_tree(CWD, path, depth)
+    pub(super) fn open_source(&self, path: &CStr, depth: Depth) -> sys::Result<Brief> {
+        mount::clone_tree(CWD, path, depth).map(Brief::from)
     }
 }

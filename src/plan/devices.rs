@@ -91,10 +91,21 @@ pub(super) fn fill(fs: &mut FsMount, spec: &Spec, world: &World) -> Result<()> {
             }
         }
     }
+    fs.dirs = mounted_in_dev(spec);
     for (target, name) in LINKS {
         fs.links.push((c_string(target, String::new)?, c_string(name, String::new)?));
     }
     Ok(())
+}
+
+/// The filesystems that get their place in it, so that init need not look for it and make it.
+fn mounted_in_dev(spec: &Spec) -> Vec<CString> {
+    let mounts = list(spec.mounts()).iter().filter(|mount| parse(mount).bind.is_none());
+    let targets = mounts.filter_map(|mount| in_root(mount.destination(), String::new).ok());
+    let mut names: Vec<_> = targets.filter_map(|target| in_dev(&target)).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// The rest: all of it where /dev is no tmpfs of ours, nothing at all where /dev is bound.

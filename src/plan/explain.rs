@@ -122,7 +122,7 @@ fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         Step::MakeReadonly(path) => write!(f, "make {path} read-only"),
         Step::Remount { path, .. } => write!(f, "make the mount on {path} read-only"),
         Step::HideHostMount(path) => write!(f, "hide the host's {}", text(path)),
-        Step::PivotRoot => write!(f, "pivot_root into the root filesystem"),
+        Step::PivotRoot { .. } => write!(f, "pivot_root into the root filesystem"),
         Step::MoveRoot => write!(f, "move the root filesystem to / and chroot into it"),
         _ => return None,
     })

@@ -37,6 +37,13 @@ struct Propagation {
     named: bool,
 }
 
+impl Propagation {
+    /// The host's mounts stay peers of the container's.
+    fn keeps_peers(self) -> bool {
+        self.flag == libc::MS_SHARED || self.flag == libc::MS_UNBINDABLE
+    }
+}
+
 impl World {
     pub(super) fn of(spec: &Spec, options: &Options<'_>, host: &Host, spaces: &Namespaces) -> Result<World> {
         Ok(World {
@@ -69,7 +76,7 @@ fn propagation(spec: &Spec) -> Result<Propagation> {
 pub(super) fn open(draft: &mut Draft, world: &World) -> Result<()> {
     let Propagation { flag, .. } = world.propagation;
     let place = "/linux/rootfsPropagation";
-    if flag == libc::MS_SHARED || flag == libc::MS_UNBINDABLE {
+    if world.propagation.keeps_peers() {
         // As runc: with "shared" the host's mounts stay peers, so the one that the root lies on
         // must be cut off, or the root's own mount would appear on the host.
         draft.add("/root/path", Step::PrivateRootParent { path: world.rootfs.clone() });
@@ -99,7 +106,7 @@ pub(super) fn finish(draft: &mut Draft, spec: &Spec, world: &World) {
         }
         draft.add("/root/path", Step::MoveRoot);
     } else {
-        draft.add("/root/path", Step::PivotRoot);
+        draft.add("/root/path", Step::PivotRoot { shared: world.propagation.keeps_peers() });
     }
     let Propagation { flag, depth, named } = world.propagation;
     if named {

@@ -48,18 +48,14 @@ impl Foreground {
             terminal.resize();
         }
         loop {
-            let exit = match terminal.as_deref_mut() {
-                None => {
-                    signal::wait_readable(self.signals.as_fd(), -1)
-                        .or_unable(|| "wait for signals".into())?;
-                    self.take_signals(child, None)?
-                }
-                Some(terminal) => {
-                    terminal.pass(self.signals.as_fd())?;
-                    self.take_signals(child, Some(terminal))?
-                }
+            let signalled = match terminal.as_deref_mut() {
+                None => true,
+                Some(terminal) => terminal.pass(self.signals.as_fd())?,
             };
-            if let Some(exit) = exit {
+            if !signalled {
+                continue;
+            }
+            if let Some(exit) = self.take_signal(child, terminal.as_deref())? {
                 if let Some(terminal) = terminal {
                     terminal.drain();
                 }
@@ -68,40 +64,29 @@ impl Foreground {
         }
     }
 
-    /// Forwards all that wait, but for those that are for us.
-    fn take_signals(&self, child: &mut Child, terminal: Option<&mut Terminal>) -> Result<Option<Exit>> {
-        let mut exit = None;
-        while let Some(number) =
-            signal::next_signal(self.signals.as_fd()).or_unable(|| "read signals".into())?
-        {
-            match number {
-                libc::SIGCHLD => exit = exit.or(reap(child)?),
-                libc::SIGWINCH if terminal.is_some() => {}
-                // Go's own business, as runc leaves it out; a pipe that broke is ours.
-                libc::SIGURG | libc::SIGPIPE => {}
-                // ESRCH: it has ended, and SIGCHLD is on its way.
-                number => drop(process::pidfd_send_signal(child.pidfd.as_fd(), number)),
-            }
-            if number == libc::SIGWINCH
-                && let Some(terminal) = &terminal
-            {
-                terminal.resize();
-            }
+    /// Waits for one, and forwards it unless it is for us.
+    fn take_signal(&self, child: &mut Child, terminal: Option<&Terminal>) -> Result<Option<Exit>> {
+        match signal::next_signal(self.signals.as_fd()).or_unable(|| "read signals".into())? {
+            libc::SIGCHLD => return reap(child),
+            libc::SIGWINCH if terminal.is_some() => terminal.into_iter().for_each(Terminal::resize),
+            // Go's own business, as runc leaves it out; a pipe that broke is ours.
+            libc::SIGURG | libc::SIGPIPE => {}
+            // ESRCH: it has ended, and SIGCHLD is on its way.
+            number => drop(process::pidfd_send_signal(child.pidfd.as_fd(), number)),
         }
-        Ok(exit)
+        Ok(None)
     }
 }
 
-/// All children that have ended, orphans of the container too; the exit of the one that counts.
+/// Children that have ended, orphans of the container too, until it is the one that counts.
 fn reap(child: &mut Child) -> Result<Option<Exit>> {
-    let mut exit = None;
     while let Some((pid, how)) = process::reap().or_unable(|| "reap children".into())? {
         if pid == child.pid {
             child.keep();
-            exit = Some(how);
+            return Ok(Some(how));
         }
     }
-    Ok(exit)
+    Ok(None)
 }
 
 const STDIN: i32 = 0;
@@ -127,13 +112,13 @@ impl Terminal {
         }
     }
 
-    /// Waits for something to do, and does it once each way.
-    fn pass(&mut self, signals: BorrowedFd<'_>) -> Result<()> {
+    /// Waits for something to do, and does it once each way. True when a signal waits.
+    fn pass(&mut self, signals: BorrowedFd<'_>) -> Result<bool> {
         let stdin = stream(STDIN).filter(|_| self.input.wants_more());
         let read_master = self.output.wants_more();
         let master = Some(self.master.as_fd()).filter(|_| read_master || self.input.has_bytes());
         let stdout = stream(STDOUT).filter(|_| self.output.has_bytes());
-        let [_, typed, said, room] = signal::poll(
+        let [signalled, typed, said, room] = signal::poll(
             [Some(signals), stdin, master, stdout],
             [false, false, self.input.has_bytes(), true],
             -1,
@@ -153,7 +138,7 @@ impl Terminal {
         {
             self.output.empty(stdout);
         }
-        Ok(())
+        Ok(signalled.readable)
     }
 
     /// What the container said before it ended.

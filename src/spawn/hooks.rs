@@ -247,7 +247,7 @@ fn become_hook(program: &Program, place: Place<'_>, streams: [BorrowedFd<'_>; 3]
         for (number, stream) in (0..).zip(streams) {
             sys::fs::dup_to(stream, number)?;
         }
-        sys::fs::cloexec_from(3)?;
+        sys::close::cloexec_from(3)?;
         match place {
             // A bundle that is gone by now is no reason not to run.
             Place::Runtime(dir) => drop(sys::fs::chdir(dir)),

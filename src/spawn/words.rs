@@ -97,7 +97,7 @@ fn hint(step: &Step, errno: Errno) -> Option<&'static str> {
         (Step::JoinKeyring(_), Errno::EDQUOT) => {
             Some("the user has as many keys as kernel.keys.maxkeys allows; --no-new-keyring does without one")
         }
-        (Step::PivotRoot, Errno::EINVAL) => {
+        (Step::PivotRoot { .. }, Errno::EINVAL) => {
             Some("the root of the host may be a ramfs, where only --no-pivot works")
         }
         (Step::Scheduler(_), Errno::EPERM) => {

@@ -15,7 +15,7 @@ pub fn groups_are(groups: &[u32]) -> Result<bool> {
     const NGROUPS: usize = 256;
     let mut now = [0u32; NGROUPS];
     let count = check(unsafe { libc::syscall(libc::SYS_getgroups, 0, ptr::null_mut::<u32>()) })? as usize;
-    if count != groups.len() || count > NGROUPS {
+    if count == 0 || count != groups.len() || count > NGROUPS {
         // The kernel sorts its list and keeps doubles: equal length and, up to 256, equal members.
         return Ok(count == groups.len());
     }

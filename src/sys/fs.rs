@@ -223,6 +223,11 @@ pub fn fstat(fd: BorrowedFd<'_>) -> Result<Stat> {
     fstatat(fd, c"", libc::AT_EMPTY_PATH)
 }
 
+/// What a path leads to.
+pub fn statat(dir: BorrowedFd<'_>, path: &CStr) -> Result<Stat> {
+    fstatat(dir, path, 0)
+}
+
 /// The entry itself, never what a link points at.
 pub fn lstatat(dir: BorrowedFd<'_>, path: &CStr) -> Result<Stat> {
     fstatat(dir, path, libc::AT_SYMLINK_NOFOLLOW)
@@ -312,11 +317,11 @@ pub fn mount_flags(fd: BorrowedFd<'_>) -> Result<u64> {
     Ok(stat.f_flag as u64)
 }
 
-/// May the calling process, by its effective ids, execute this file? An O_PATH descriptor will do.
-pub fn may_execute(fd: BorrowedFd<'_>) -> Result<()> {
-    let flags = libc::AT_EMPTY_PATH | libc::AT_EACCESS;
+/// May the calling process, by its effective ids, execute this file? (faccessat2(2), Linux 5.8)
+pub fn may_execute(path: &CStr) -> Result<()> {
+    let path = path.as_ptr();
     check_unit(unsafe {
-        libc::syscall(libc::SYS_faccessat2, fd.as_raw_fd(), c"".as_ptr(), libc::X_OK, flags)
+        libc::syscall(libc::SYS_faccessat2, libc::AT_FDCWD, path, libc::X_OK, libc::AT_EACCESS)
     })
 }
 
@@ -386,34 +391,6 @@ pub fn unlock(fd: BorrowedFd<'_>) -> Result<()> {
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = libc::F_UNLCK as libc::c_short;
     check_unit(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }.into())
-}
-
-/// Marks every descriptor from `first` on close-on-exec (close_range(2), CLOEXEC since Linux 5.11).
-pub fn cloexec_from(first: u32) -> Result<()> {
-    const CLOSE_RANGE_CLOEXEC: u32 = 4;
-    let ret = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) };
-    match check_unit(ret) {
-        Err(Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => cloexec_each(first),
-        result => result,
-    }
-}
-
-/// The fallback: every number below the limit, as no listing of /proc can be trusted to be there.
-fn cloexec_each(first: u32) -> Result<()> {
-    let limit = super::process::open_files_limit()?.min(65_536);
-    for fd in first..limit {
-        let flags = unsafe { libc::fcntl(fd as i32, libc::F_GETFD) };
-        if flags >= 0 {
-            check(unsafe { libc::fcntl(fd as i32, libc::F_SETFD, flags | libc::FD_CLOEXEC) }.into())?;
-        }
-    }
-    Ok(())
-}
-
-/// Keeps a descriptor open over exec, or not.
-pub fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
-    let flags = if on { libc::FD_CLOEXEC } else { 0 };
-    check_unit(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flags) }.into())
 }
 
 /// Reads and writes on this open file say EAGAIN rather than wait.

@@ -12,8 +12,10 @@
 //! references or `CStr`s held across the call, lengths from the same slices, descriptors from
 //! `BorrowedFd`. A block that needs more than that says so beside it.
 
+pub mod close;
 pub mod cred;
 pub mod device;
+pub mod entry;
 pub mod fs;
 pub mod keyring;
 pub mod mount;

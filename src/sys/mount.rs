@@ -97,6 +97,21 @@ pub fn set_attr(mount: BorrowedFd<'_>, depth: Depth, attr: &Attr) -> Result<()> 
     })
 }
 
+/// The same of the mount at a path of the host.
+pub fn set_attr_at(path: &CStr, depth: Depth, attr: &Attr) -> Result<()> {
+    let (flags, size) = (depth.at(), size_of::<Attr>());
+    check_unit(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            ptr::from_ref(attr),
+            size,
+        )
+    })
+}
+
 /// Attaches a mount on what `target` is open on.
 pub fn move_mount(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
     const F_EMPTY_PATH: u32 = 0x4;

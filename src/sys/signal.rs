@@ -64,18 +64,15 @@ pub fn default_disposition(signal: i32) -> Result<()> {
 /// A descriptor that every blocked signal can be read from.
 pub fn signalfd() -> Result<OwnedFd> {
     let mask = u64::MAX;
-    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    let flags = libc::SFD_CLOEXEC;
     owned(unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const mask, size_of::<u64>(), flags) })
 }
 
-/// The number of the next signal waiting on a signalfd.
-pub fn next_signal(fd: BorrowedFd<'_>) -> Result<Option<i32>> {
+/// Waits for a signal: its number.
+pub fn next_signal(fd: BorrowedFd<'_>) -> Result<i32> {
     let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
-    match super::fs::read(fd, &mut info) {
-        Ok(n) if n >= 4 => Ok(Some(i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))),
-        Ok(_) | Err(Errno::EAGAIN) => Ok(None),
-        Err(e) => Err(e),
-    }
+    super::fs::read(fd, &mut info)?;
+    Ok(i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
 }
 
 /// Something a descriptor has to say.
@@ -110,6 +107,13 @@ pub fn poll<const N: usize>(
         writable: p.revents & libc::POLLOUT != 0,
         hangup: p.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0,
     }))
+}
+
+/// Which of the three standard streams are not open.
+pub fn closed_streams() -> Result<[bool; 3]> {
+    let mut polled = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    check(unsafe { libc::poll(polled.as_mut_ptr(), 3, 0) }.into())?;
+    Ok(polled.map(|p| p.revents & libc::POLLNVAL != 0))
 }
 
 /// Waits for one descriptor; false when the time was over first.

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which descriptors stay open: over exec, over a moment, over the life of the process.
+
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use super::{Errno, Result, check, check_unit};
+
+/// Closes descriptors with a call for each run of numbers (close_range(2), Linux 5.9).
+pub fn close_all(mut fds: Vec<OwnedFd>) {
+    fds.sort_by_key(AsRawFd::as_raw_fd);
+    let mut numbers = fds.into_iter().map(IntoRawFd::into_raw_fd).peekable();
+    while let Some(first) = numbers.next() {
+        let mut last = first;
+        while let Some(next) = numbers.next_if(|next| *next == last + 1) {
+            last = next;
+        }
+        if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
+            // SAFETY: they were ours, and are nobody's now.
+            (first..=last).for_each(|fd| {
+                unsafe { libc::close(fd) };
+            });
+        }
+    }
+}
+
+/// A descriptor of one moment in the life of init: closed by nobody until exec or `sweep` does it, as
+/// sixty calls of close(2) buy nothing there.
+pub struct Brief(ManuallyDrop<OwnedFd>);
+
+/// The highest number that a `Brief` has had since the last sweep.
+static HIGHEST: AtomicI32 = AtomicI32::new(-1);
+
+impl From<OwnedFd> for Brief {
+    fn from(fd: OwnedFd) -> Brief {
+        HIGHEST.fetch_max(fd.as_raw_fd(), Ordering::Relaxed);
+        Brief(ManuallyDrop::new(fd))
+    }
+}
+
+impl AsFd for Brief {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Brief {
+    /// For a descriptor that turns out to be of more than a moment.
+    pub fn keep(self) -> OwnedFd {
+        ManuallyDrop::into_inner(self.0)
+    }
+
+    /// Closes those numbered from `first` on, but for `kept`, when there are more than `limit`. No
+    /// `Brief` may be in use.
+    pub fn sweep(first: i32, limit: i32, kept: &mut [i32]) {
+        let highest = HIGHEST.load(Ordering::Relaxed);
+        if highest - first < limit {
+            return;
+        }
+        kept.sort_unstable();
+        let mut from = first;
+        for keep in kept.iter().copied().filter(|keep| *keep >= first).chain([highest + 1]) {
+            if from < keep {
+                // SAFETY: of this process's own making from `first` on, and in use by no one.
+                unsafe { libc::syscall(libc::SYS_close_range, from, keep - 1, 0) };
+            }
+            from = keep + 1;
+        }
+        HIGHEST.store(-1, Ordering::Relaxed);
+    }
+}
+
+/// Marks every descriptor from `first` on close-on-exec (close_range(2), CLOEXEC since Linux 5.11).
+pub fn cloexec_from(first: u32) -> Result<()> {
+    const CLOSE_RANGE_CLOEXEC: u32 = 4;
+    let ret = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) };
+    match check_unit(ret) {
+        Err(Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => cloexec_each(first),
+        result => result,
+    }
+}
+
+/// The fallback: every number below the limit, as no listing of /proc can be trusted to be there.
+fn cloexec_each(first: u32) -> Result<()> {
+    let limit = super::process::open_files_limit()?.min(65_536);
+    for fd in first..limit {
+        let flags = unsafe { libc::fcntl(fd as i32, libc::F_GETFD) };
+        if flags >= 0 {
+            check(unsafe { libc::fcntl(fd as i32, libc::F_SETFD, flags | libc::FD_CLOEXEC) }.into())?;
+        }
+    }
+    Ok(())
+}
+
+/// A descriptor that stays open for the life of the process.
+pub fn leak(fd: Result<OwnedFd>) -> Result<()> {
+    fd.map(std::mem::forget)
+}
