@@ -97,18 +97,19 @@ fn an_init_that_fails_says_at_which_step() {
 fn a_dead_init_cannot_be_started() {
     let scratch = Scratch::new();
     let container = create(&scratch.store(), "c");
-    // Dead before the byte; and with the byte unread.
-    let mut before = Init::new(&scratch, &container, "exec sleep 60");
-    before.kill();
-    let unread = || {
-        let _ = fs::remove_file(scratch.root().join("c/exec.fifo"));
-        Init::new(&scratch, &container, "sleep 0.2; exit 1")
-    };
-    for init in [before, unread()] {
+    let check = |init: &Init| {
         let error = init.start(&container).unwrap_err();
         assert_eq!(error.to_string(), "cannot start a container that has stopped");
         assert_eq!(error.kind(), Kind::NotRunning);
-    }
+    };
+    // Dead before the byte; with the byte unread; and without a fifo.
+    let mut before = Init::new(&scratch, &container, "exec sleep 60");
+    before.kill();
+    check(&before);
+    fs::remove_file(scratch.root().join("c/exec.fifo")).unwrap();
+    check(&Init::new(&scratch, &container, "sleep 0.2; exit 1"));
+    fs::remove_file(scratch.root().join("c/exec.fifo")).unwrap();
+    check(&before);
 }
 
 #[test]
