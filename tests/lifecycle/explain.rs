@@ -8,7 +8,7 @@ fn explain_and_dry_run_print_the_same_and_do_nothing() {
     let c = Container::new();
     let explained = c.cmd(&["explain", "--bundle", "."]).ok().stdout();
     let dry = c.create(&["--dry-run"]).ok().stdout();
-    for words in ["/proc", "/sys/fs/cgroup", "runc", "RLIMIT_NOFILE"] {
+    for words in ["/proc", "/sys/fs/cgroup", "runc", "/process/rlimits"] {
         assert!(explained.contains(words), "{words} in {explained}");
     }
     let steps = |text: &str| text.replace(&c.id, "ID").lines().count();
