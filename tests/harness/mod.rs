@@ -123,9 +123,13 @@ impl Container {
 
     /// In a new user namespace, its root the host's 100000, who owns the rootfs.
     pub(crate) fn userns(self) -> Self {
-        let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 65536 }]);
+        self.userns_of(100_000)
+    }
+
+    pub(crate) fn userns_of(self, root: u32) -> Self {
+        let map = json!([{ "containerID": 0, "hostID": root, "size": 65536 }]);
         let mut chown = Command::new("chown");
-        chown.args(["-hR", "100000:100000"]).arg(self.path("rootfs"));
+        chown.args(["-hR", &format!("{root}:{root}")]).arg(self.path("rootfs"));
         finish(chown).ok();
         self.namespace("user", Some(json!({ "type": "user" })))
             .set("/linux/uidMappings", map.clone())

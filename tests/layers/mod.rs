@@ -6,6 +6,7 @@ mod source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use crate::harness::finish;
 use source::{Source, all};
 
 /// A module names only those below its own layer.
@@ -217,9 +218,9 @@ fn only_types(s: &Source, module: &str) -> bool {
 fn dependencies_stay_small() {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let tree = ["tree", "--package", "tare", "--edges", "normal", "--prefix", "none", "--locked"];
-    let out = Command::new(cargo).args(tree).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let out = String::from_utf8(out.stdout).unwrap();
+    let mut cargo = Command::new(cargo);
+    cargo.args(tree).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let out = finish(cargo).ok().stdout();
     let names: BTreeSet<_> = out.lines().filter_map(|l| l.split(' ').next()).collect();
     assert!(names.contains("libc"), "{names:?}");
     let banned =
