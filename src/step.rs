@@ -147,9 +147,7 @@ pub enum Step {
     Ready,
     AwaitStart(Slot),
     AwaitOrder,
-    Execute {
-        keep: u32,
-    },
+    Execute,
 }
 
 /// A filesystem that is made new (or, like proc, a view of one).

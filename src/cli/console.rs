@@ -6,9 +6,15 @@ use std::path::Path;
 
 use oci_spec::runtime::{Process, Spec};
 
-use super::launch::Mode;
 use crate::error::{Error, Result};
 use crate::spawn;
+
+/// Whether init waits for `start`, or for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Create,
+    Run { detach: bool },
+}
 
 /// The socket that init sends the master over, and our end of it where it is ours.
 #[derive(Default)]

@@ -5,13 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, ArgMatches, Command};
 
-use super::environment::Activation;
 use super::flags::{self, is_on, path, switch, value};
-use super::global::Global;
-use super::launch::{self, Mode};
-use super::output;
-use crate::error::Result;
-use crate::seal;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct CreateOptions {
@@ -75,27 +69,4 @@ impl CreateOptions {
             dry_run: false,
         }
     }
-}
-
-pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
-    let options = CreateOptions::new(matches);
-    if options.dry_run {
-        output::print(&launch::explain(global, &options)?)?;
-        return Ok(0);
-    }
-    create(global, &options).map_err(|error| error.context(failed("create")))?;
-    Ok(0)
-}
-
-fn create(global: &Global, options: &CreateOptions) -> Result<()> {
-    seal::enter(options.preserve_fds + Activation::read().sockets())?;
-    let prepared = launch::prepare(global, options, Mode::Create)?;
-    let launched = launch::launch(global, options, prepared, Mode::Create)?;
-    drop(launched.container);
-    Ok(())
-}
-
-/// Clients of runc's read its name in front of what failed.
-pub(super) fn failed(verb: &str) -> String {
-    format!("{} {verb} failed", super::version::program())
 }

@@ -4,11 +4,12 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
+use clap::ArgMatches;
 use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Spec};
 
+use super::console::Mode;
 use super::exec::{ExecOptions, Overrides, ProcessSource};
 use super::global::Global;
-use super::launch::Mode;
 use super::{console, destroy, environment, pid_file};
 use crate::bundle;
 use crate::cgroup::{Cgroup, Join};
@@ -19,7 +20,13 @@ use crate::spawn::{self, Child, Foreground, Materials, Terminal};
 use crate::spec::{self, list};
 use crate::{log, seal};
 
-pub(super) fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
+/// The command `exec`.
+pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    let options = ExecOptions::new(matches)?;
+    exec(global, &options).map_err(|error| error.context("exec failed"))
+}
+
+fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     seal::enter(options.preserve_fds + environment::Activation::read().sockets())?;
     let container = global.container(&options.id)?;
     let state = container.state()?;

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
 
-use super::enter;
 use super::flags::{self, is_on, on_or_off, path, switch, text, texts, value, values};
-use super::global::Global;
 use crate::error::{Error, Result};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -149,9 +147,4 @@ impl SubCgroup {
 
 fn number(text: &str, what: &str) -> Result<u32> {
     text.parse().map_err(|_| Error::new(format!("invalid {what} {text:?}")).because("not a number"))
-}
-
-pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
-    let options = ExecOptions::new(matches)?;
-    enter::exec(global, &options).map_err(|error| error.context("exec failed"))
 }

@@ -4,13 +4,15 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
+use clap::ArgMatches;
 use oci_spec::runtime::Spec;
 
+use super::console::Mode;
 use super::create::CreateOptions;
 use super::environment::Activation;
 use super::global::Global;
 use super::hooks::{self, Hooks};
-use super::{console, destroy, notify, pid_file};
+use super::{console, destroy, notify, output, pid_file};
 use crate::bundle::Bundle;
 use crate::cgroup::{self, Cgroup};
 use crate::container::{CgroupRecord, ContainerId, Driver, Locked, Phase, ProcessRef, State, Store};
@@ -21,13 +23,6 @@ use crate::plan::{self, Plan};
 use crate::spawn::notify::Notify;
 use crate::spawn::{self, Child, Materials};
 use crate::{log, seal};
-
-/// Whether init waits for `start`, or for us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    Create,
-    Run { detach: bool },
-}
 
 /// Everything decided, nothing done.
 pub(super) struct Prepared {
@@ -197,4 +192,28 @@ pub(super) fn explain(global: &Global, options: &CreateOptions) -> Result<String
     let cgroups: String =
         paths.iter().map(|(name, path)| format!("make the cgroup {path} ({name})\n")).collect();
     Ok(format!("{cgroups}{}", prepared.plan))
+}
+
+/// The command `create`.
+pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    let options = CreateOptions::new(matches);
+    if options.dry_run {
+        output::print(&explain(global, &options)?)?;
+        return Ok(0);
+    }
+    create(global, &options).map_err(|error| error.context(failed("create")))?;
+    Ok(0)
+}
+
+fn create(global: &Global, options: &CreateOptions) -> Result<()> {
+    seal::enter(options.preserve_fds + Activation::read().sockets())?;
+    let prepared = prepare(global, options, Mode::Create)?;
+    let launched = launch(global, options, prepared, Mode::Create)?;
+    drop(launched.container);
+    Ok(())
+}
+
+/// Clients of runc's read its name in front of what failed.
+pub(super) fn failed(verb: &str) -> String {
+    format!("{} {verb} failed", super::version::program())
 }

@@ -74,11 +74,11 @@ const fn later(name: &'static str, command: fn() -> Command) -> Verb {
 
 const COMMANDS: &[Verb] = &[
     later("checkpoint", unsupported::checkpoint),
-    verb("create", create::command, (1, 1), create::run),
+    verb("create", create::command, (1, 1), launch::run),
     verb("delete", delete::command, (1, 1), delete::run),
     later("events", unsupported::events),
     // 255, as the program inside may itself end with any other code.
-    Verb { flags: Flags::BeforeArguments, failure: 255, ..verb("exec", exec::command, (1, ANY), exec::run) },
+    Verb { flags: Flags::BeforeArguments, failure: 255, ..verb("exec", exec::command, (1, ANY), enter::run) },
     verb("explain", explain::command, (0, 0), explain::run),
     verb("features", features::command, (0, 0), features::run),
     verb("kill", kill::command, (1, 2), kill::run),

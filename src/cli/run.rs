@@ -5,11 +5,12 @@ use std::os::fd::AsFd;
 
 use clap::{ArgMatches, Command};
 
+use super::console::Mode;
 use super::create::{self, CreateOptions};
 use super::environment::Activation;
 use super::flags::{self, is_on, switch};
 use super::global::Global;
-use super::launch::{self, Mode};
+use super::launch;
 use super::{destroy, hooks, notify};
 use crate::container::Status;
 use crate::error::{self, Result};
@@ -46,7 +47,7 @@ impl RunOptions {
 
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let options = RunOptions::new(matches);
-    run_container(global, &options).map_err(|error| error.context(create::failed("run")))
+    run_container(global, &options).map_err(|error| error.context(launch::failed("run")))
 }
 
 fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {

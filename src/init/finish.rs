@@ -35,6 +35,9 @@ impl<'p> Init<'p> {
                 sys::signal::default_disposition(signal)?;
             }
         }
+        // What waits for `start` has nothing open that leads out of the container (CVE-2024-21626).
+        (self.root, self.proc, self.null, self.empty) = (None, None, None, None);
+        self.close_all_but(false);
         Ok(self.work.channel.send(&Report::Ready)?)
     }
 

@@ -44,6 +44,8 @@ pub struct Work<'p> {
     pub home: Option<(usize, &'static mut [u8])>,
     /// Signals that the caller of the runtime had ignored, by number from bit 0 as signal 1.
     pub ignored: u64,
+    /// How many descriptors from 3 on are the container's.
+    pub preserved: u32,
     /// The parent is an ordinary user: it may write our id maps only while we are dumpable.
     pub dumpable_for_maps: bool,
 }
@@ -83,14 +85,20 @@ struct Init<'p> {
     start: Option<Slot>,
     /// Above every descriptor that the parent has given us.
     first_brief: i32,
+    start_fifo: Option<Slot>,
 }
 
 /// Performs the plan. Returns to nobody.
 pub fn run(work: Work<'_>) -> ! {
     let given = work.fds.iter().chain(work.tasks).map(AsRawFd::as_raw_fd);
     let first_brief = given.chain([2, work.channel.number()]).max().unwrap_or(2) + 1;
+    let start_fifo = work.steps.iter().find_map(|planned| match planned.step {
+        Step::AwaitStart(fifo) => Some(fifo),
+        _ => None,
+    });
     let mut init = Init {
         work,
+        start_fifo,
         first_brief,
         root: None,
         proc: None,
@@ -119,6 +127,9 @@ impl<'p> Init<'p> {
     /// signal has closed its end of the channel.
     fn begin(&mut self) -> Done {
         sys::process::set_parent_death_signal(libc::SIGKILL)?;
+        // Of what the parent had open most is not init's: the container's lock, which it would hold on to,
+        // the parent's end of the channel, whose end it could then never see, directories of the host.
+        self.close_all_but(true);
         // What init makes has the modes that are asked for, whatever the caller's umask is.
         sys::fs::umask(0);
         if self.work.channel.parent_is_gone()? {
@@ -185,7 +196,25 @@ impl<'p> Init<'p> {
             Step::Ready => self.report_ready(),
             Step::AwaitOrder => self.await_order(),
             Step::AwaitStart(fifo) => self.await_start(*fifo),
-            Step::Execute { .. } => self.execute(),
+            Step::Execute => self.execute(),
+        }
+    }
+
+    /// The channel, and what the plan has asked for.
+    fn close_all_but(&self, given: bool) {
+        const MOST: usize = 256;
+        let mut kept = [-1; MOST];
+        let given = self.work.fds.iter().chain(self.work.tasks).filter(|_| given);
+        let start = self.start_fifo.map(|fifo| self.fd(fifo).as_raw_fd());
+        let needed = given.map(AsRawFd::as_raw_fd).chain(start).chain([self.work.channel.number()]);
+        let mut count = 0;
+        for (place, number) in kept.iter_mut().zip(needed) {
+            *place = number;
+            count += 1;
+        }
+        // A plan with more requests than that keeps what it has: all of it is close-on-exec.
+        if count < MOST {
+            sys::close::close_all_but(self.work.preserved, &mut kept[..count]);
         }
     }
 

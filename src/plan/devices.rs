@@ -5,7 +5,8 @@ use std::ffi::CString;
 
 use oci_spec::runtime::{LinuxDeviceType, Spec};
 
-use super::mounts::{in_root, parse};
+use super::options::parse;
+use super::paths::in_root;
 use super::rootfs::World;
 use super::{Draft, invalid};
 use crate::error::Result;

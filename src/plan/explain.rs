@@ -87,8 +87,7 @@ impl fmt::Display for Step {
             Step::Ready => write!(f, "report that all is ready"),
             Step::AwaitStart(_) => write!(f, "wait for `start`"),
             Step::AwaitOrder => write!(f, "wait for the word to go"),
-            Step::Execute { keep: 0 } => write!(f, "execute the program"),
-            Step::Execute { keep } => write!(f, "execute the program with {keep} more descriptors"),
+            Step::Execute => write!(f, "execute the program"),
             Step::FindProgram(program) => match program.candidates.as_slice() {
                 [one] if !program.searched => write!(f, "find {}", text(one)),
                 all => write!(f, "find the program in {} directories of PATH", all.len()),

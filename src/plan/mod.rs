@@ -58,6 +58,8 @@ pub struct Plan {
     /// All namespaces of the container that are not the caller's.
     pub namespaces: u64,
     pub warnings: Vec<String>,
+    /// Descriptors from 3 on that the process gets.
+    pub preserved: u32,
     /// `/dev` becomes read-only once all is in it.
     readonly_dev: bool,
 }
@@ -181,7 +183,8 @@ fn end(draft: &mut Draft, options: &Options<'_>) {
         draft.add("", Step::AwaitOrder);
     }
     let listen = options.listen_fds.as_ref().map_or(0, |(n, _)| *n);
-    draft.add("/process/args/0", Step::Execute { keep: options.preserve_fds + listen });
+    draft.plan.preserved = options.preserve_fds + listen;
+    draft.add("/process/args/0", Step::Execute);
 }
 
 fn add_hooks(draft: &mut Draft, spec: &Spec) {

@@ -2,12 +2,13 @@
 //! `mounts[]`, in their order.
 
 use std::ffi::CString;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use oci_spec::runtime::{Mount, Spec};
 
 use super::cgroup::CgroupPlan;
-use super::options::{self, Word};
+use super::options::{self, Parsed, parse};
+use super::paths::in_root;
 use super::rootfs::World;
 use super::{Draft, Options, Request, devices, invalid};
 use crate::error::Result;
@@ -16,45 +17,6 @@ use crate::step::{BindMount, CgroupTree, FsMount, InRoot, Source, Step};
 use crate::sys::mount::{ATTR_RDONLY, Attr, Depth};
 
 pub use options::names as option_names;
-
-/// The options of one mount, sorted out.
-#[derive(Debug, Default)]
-pub(super) struct Parsed {
-    pub(super) attr: Attr,
-    tree_attr: Attr,
-    propagation: Option<(u64, Depth)>,
-    pub(super) bind: Option<Depth>,
-    idmap: Option<Depth>,
-    copy_up: bool,
-    filesystem: Vec<(String, Option<String>)>,
-}
-
-pub(super) fn parse(mount: &Mount) -> Parsed {
-    let mut parsed = Parsed::default();
-    for option in list(mount.options()) {
-        match options::word(option) {
-            Some(Word::Attr { set, clear }) => apply(&mut parsed.attr, set, clear),
-            Some(Word::TreeAttr { set, clear }) => apply(&mut parsed.tree_attr, set, clear),
-            Some(Word::Propagation(flag, depth)) => parsed.propagation = Some((flag, depth)),
-            Some(Word::Bind(depth)) => parsed.bind = Some(depth),
-            Some(Word::IdMap(depth)) => parsed.idmap = Some(depth),
-            Some(Word::CopyUp) => parsed.copy_up = true,
-            Some(Word::Filesystem(flag)) => parsed.filesystem.push((flag.to_owned(), None)),
-            Some(Word::Nothing) => {}
-            None => parsed.filesystem.push(match option.split_once('=') {
-                Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                None => (option.clone(), None),
-            }),
-        }
-    }
-    parsed
-}
-
-/// A later word overrides an earlier one: `ro` after `rw` is read-only.
-fn apply(attr: &mut Attr, set: u64, clear: u64) {
-    attr.set = attr.set & !clear | set;
-    attr.clear = attr.clear & !set | clear;
-}
 
 pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &CgroupPlan) -> Result<()> {
     for (i, mount) in list(spec.mounts()).iter().enumerate() {
@@ -92,24 +54,6 @@ fn target(draft: &mut Draft, mount: &Mount, place: &str) -> Result<InRoot> {
         return Err(invalid(place(), reason));
     }
     Ok(target)
-}
-
-/// Without the leading slash and `.`, with `..` resolved by words: as filepath.Clean("/" + path).
-pub(super) fn in_root(path: &Path, place: impl FnOnce() -> String) -> Result<InRoot> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    if clean.as_os_str().is_empty() {
-        clean.push(".");
-    }
-    c_string(clean, place).map(InRoot)
 }
 
 /// lxcfs mounts these; anything else in /proc could fake what the runtime and LSMs trust

@@ -3,8 +3,11 @@
 
 use std::ffi::CString;
 
+use oci_spec::runtime::Mount;
+
+use crate::spec::list;
 use crate::sys::mount::{
-    ATTR_ATIME, ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW,
+    self, ATTR_ATIME, ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW,
     ATTR_RDONLY, ATTR_RELATIME, ATTR_STRICTATIME, Depth,
 };
 
@@ -124,6 +127,45 @@ pub(super) const WORDS: &[(&str, Word)] = &[
     ("tmpcopyup", CopyUp),
     ("unbindable", Propagation(libc::MS_UNBINDABLE, Depth::One)),
 ];
+
+/// The options of one mount, sorted out.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    pub(super) attr: mount::Attr,
+    pub(super) tree_attr: mount::Attr,
+    pub(super) propagation: Option<(u64, Depth)>,
+    pub(super) bind: Option<Depth>,
+    pub(super) idmap: Option<Depth>,
+    pub(super) copy_up: bool,
+    pub(super) filesystem: Vec<(String, Option<String>)>,
+}
+
+pub(super) fn parse(mount: &Mount) -> Parsed {
+    let mut parsed = Parsed::default();
+    for option in list(mount.options()) {
+        match word(option) {
+            Some(Word::Attr { set, clear }) => apply(&mut parsed.attr, set, clear),
+            Some(Word::TreeAttr { set, clear }) => apply(&mut parsed.tree_attr, set, clear),
+            Some(Word::Propagation(flag, depth)) => parsed.propagation = Some((flag, depth)),
+            Some(Word::Bind(depth)) => parsed.bind = Some(depth),
+            Some(Word::IdMap(depth)) => parsed.idmap = Some(depth),
+            Some(Word::CopyUp) => parsed.copy_up = true,
+            Some(Word::Filesystem(flag)) => parsed.filesystem.push((flag.to_owned(), None)),
+            Some(Word::Nothing) => {}
+            None => parsed.filesystem.push(match option.split_once('=') {
+                Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+                None => (option.clone(), None),
+            }),
+        }
+    }
+    parsed
+}
+
+/// A later word overrides an earlier one: `ro` after `rw` is read-only.
+fn apply(attr: &mut mount::Attr, set: u64, clear: u64) {
+    attr.set = attr.set & !clear | set;
+    attr.clear = attr.clear & !set | clear;
+}
 
 pub(super) fn word(name: &str) -> Option<Word> {
     WORDS.binary_search_by_key(&name, |(n, _)| n).ok().map(|i| WORDS[i].1)

@@ -2,14 +2,13 @@
 //! `maskedPaths`, `readonlyPaths`, and the working directory where the image lacks it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::{Process, Spec};
 
-use super::mounts::in_root;
 use super::{Draft, invalid};
 use crate::error::Result;
-use crate::spec::list;
+use crate::spec::{c_string, list};
 use crate::step::{InRoot, Step};
 
 /// Before the root is switched: the sources of the masks are the host's own.
@@ -43,4 +42,22 @@ pub(super) fn make_working_directory(draft: &mut Draft, process: &Process) -> Re
         draft.add("/process/cwd", Step::MakeDirectory(path));
     }
     Ok(())
+}
+
+/// Without the leading slash and `.`, with `..` resolved by words: as filepath.Clean("/" + path).
+pub(super) fn in_root(path: &Path, place: impl FnOnce() -> String) -> Result<InRoot> {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    if clean.as_os_str().is_empty() {
+        clean.push(".");
+    }
+    c_string(clean, place).map(InRoot)
 }

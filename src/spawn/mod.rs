@@ -78,6 +78,7 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
         env: ExecArgs::new(plan.env.clone()),
         home,
         ignored,
+        preserved: plan.preserved,
         dumpable_for_maps: plan.id_maps.is_some() && sys::cred::effective_uid() != 0,
     };
     if let Some(uid) = plan.stdio_owner {

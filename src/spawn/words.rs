@@ -33,7 +33,7 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
                 .because(format!("{target} cannot be mounted because it is inside /proc"))
         }
         (Step::FindProgram(program), _) => no_program(plan, program, errno),
-        (Step::Execute { .. }, _) => {
+        (Step::Execute, _) => {
             let program = plan.args.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
             Error::sys(format!("exec {program:?}"), errno)
         }

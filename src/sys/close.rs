@@ -25,6 +25,19 @@ pub fn close_all(mut fds: Vec<OwnedFd>) {
     }
 }
 
+/// Closes everything but the standard streams, `preserved` more behind them, and `kept`.
+pub fn close_all_but(preserved: u32, kept: &mut [i32]) {
+    kept.sort_unstable();
+    let mut from = 3 + preserved as i32;
+    for keep in kept.iter().copied().filter(|keep| *keep >= 3 + preserved as i32).chain([i32::MAX]) {
+        if from < keep {
+            // SAFETY: the caller's promise: nothing of this process uses one of them any more.
+            unsafe { libc::syscall(libc::SYS_close_range, from, keep - 1, 0) };
+        }
+        from = keep.saturating_add(1);
+    }
+}
+
 /// A descriptor of one moment in the life of init: closed by nobody until exec or `sweep` does it, as
 /// sixty calls of close(2) buy nothing there.
 pub struct Brief(ManuallyDrop<OwnedFd>);
