@@ -83,13 +83,18 @@ impl Init<'_> {
     /// pivot_root(2) with both arguments ".": the old root ends up over the new one, where "." then is,
     /// and is detached.
     pub(super) fn pivot_root(&mut self, shared: bool) -> Done {
+        let old = if shared { Some(fs::open(c"/", O_PATH | O_DIRECTORY)?) } else { None };
         fs::fchdir(self.root()?)?;
         mount::pivot_to_cwd()?;
-        if shared {
-            // What the umount does must not reach the host.
+        if let Some(old) = old {
+            // What the umount does must not reach the host. By descriptor: here "." is still what is
+            // below the old root, umount2(2) alone looks at what is over it.
             let attr = Attr { propagation: libc::MS_SLAVE, ..Attr::default() };
-            match mount::set_attr_at(c".", Depth::Tree, &attr) {
-                Err(Errno::ENOSYS) => old_mount::propagation(c".", libc::MS_SLAVE, Depth::Tree)?,
+            match mount::set_attr(old.as_fd(), Depth::Tree, &attr) {
+                Err(Errno::ENOSYS) => {
+                    fs::fchdir(old.as_fd())?;
+                    old_mount::propagation(c".", libc::MS_SLAVE, Depth::Tree)?;
+                }
                 result => result?,
             }
         }

@@ -7,8 +7,8 @@ use oci_spec::runtime::Mount;
 
 use crate::spec::list;
 use crate::sys::mount::{
-    self, ATTR_ATIME, ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW,
-    ATTR_RDONLY, ATTR_RELATIME, ATTR_STRICTATIME, Depth,
+    ATTR_ATIME, ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW,
+    ATTR_RDONLY, ATTR_RELATIME, ATTR_STRICTATIME, Attr as MountAttr, Depth,
 };
 
 /// What a word does.
@@ -131,8 +131,8 @@ pub(super) const WORDS: &[(&str, Word)] = &[
 /// The options of one mount, sorted out.
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
-    pub(super) attr: mount::Attr,
-    pub(super) tree_attr: mount::Attr,
+    pub(super) attr: MountAttr,
+    pub(super) tree_attr: MountAttr,
     pub(super) propagation: Option<(u64, Depth)>,
     pub(super) bind: Option<Depth>,
     pub(super) idmap: Option<Depth>,
@@ -162,7 +162,7 @@ pub(super) fn parse(mount: &Mount) -> Parsed {
 }
 
 /// A later word overrides an earlier one: `ro` after `rw` is read-only.
-fn apply(attr: &mut mount::Attr, set: u64, clear: u64) {
+fn apply(attr: &mut MountAttr, set: u64, clear: u64) {
     attr.set = attr.set & !clear | set;
     attr.clear = attr.clear & !set | clear;
 }

@@ -83,7 +83,8 @@ fn broken_container_is_skipped() {
     let c = Container::new().up();
     let broken = c.state_root().join(format!("{}-broken", c.id));
     std::fs::create_dir(&broken).unwrap();
-    std::fs::write(broken.join("state.json"), "{").unwrap();
+    // What is cut short is a creation that was: this is nobody's state at all.
+    std::fs::write(broken.join("state.json"), "[]").unwrap();
     assert_eq!(c.cmd(&["list", "-q"]).ok().stdout(), format!("{}\n", c.id));
     std::fs::remove_dir_all(broken).unwrap();
 }
