@@ -124,7 +124,8 @@ impl Filter {
     }
 
     fn export(&self, little_endian: bool) -> Result<Vec<Instruction>, String> {
-        let mut file = unsafe { File::from_raw_fd(libc::memfd_create(c"filter".as_ptr(), libc::MFD_CLOEXEC)) };
+        let mut file =
+            unsafe { File::from_raw_fd(libc::memfd_create(c"filter".as_ptr(), libc::MFD_CLOEXEC)) };
         let result = unsafe { seccomp_export_bpf(self.0, file.as_raw_fd()) };
         if result != 0 {
             return Err(format!("seccomp_export_bpf: {result}"));
@@ -183,7 +184,8 @@ pub(crate) fn compile(
         }
     }
     let mut program = filter.export(archs[0] as u32 & 0x4000_0000 != 0)?;
-    let actions = seccomp.syscalls().iter().flatten().map(|syscall| action(syscall.action(), syscall.errno_ret()));
+    let actions =
+        seccomp.syscalls().iter().flatten().map(|syscall| action(syscall.action(), syscall.errno_ret()));
     let verdicts: Vec<u32> = actions.chain([default, 0]).collect();
     for ret in program.iter_mut().filter(|instruction| instruction.code == 0x06) {
         // For a machine of the other byte order it swaps the returns twice that it adds for long jumps (2.6.1).

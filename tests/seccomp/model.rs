@@ -67,11 +67,26 @@ impl<'a> Model<'a> {
 
     /// The numbers that a rule tells from others by more than the number.
     pub(crate) fn conditional(&self) -> Vec<(Arch, u32, Vec<&'a LinuxSyscall>)> {
-        let all = self.abis.iter().flat_map(|abi| abi.said.iter().map(move |(number, said)| (abi.arch, number, said)));
+        let all = self
+            .abis
+            .iter()
+            .flat_map(|abi| abi.said.iter().map(move |(number, said)| (abi.arch, number, said)));
         let conditional = |said: &&Said<'_>| said.callee.is_some() || said.syscall.args().is_some();
         all.filter(|(.., said)| said.iter().any(|one| conditional(&one)))
             .map(|(arch, number, said)| (arch, *number, said.iter().map(|one| one.syscall).collect()))
             .collect()
+    }
+
+    /// Whether arguments have 64 bits on any of the architectures.
+    pub(crate) fn wide(&self) -> bool {
+        self.abis.iter().any(|abi| wide(abi.arch))
+    }
+
+    /// The entries that speak of the call's number.
+    pub(crate) fn rules_of(&self, call: &Data) -> Vec<&'a LinuxSyscall> {
+        let abis = self.abis.iter().filter(|abi| audit(abi.arch) == call.arch);
+        let said = abis.filter_map(|abi| abi.said.get(&call.number)).flatten();
+        said.map(|one| one.syscall).collect()
     }
 
     pub(crate) fn meaning(&self, data: &Data) -> Meaning {
@@ -81,7 +96,10 @@ impl<'a> Model<'a> {
         };
         if data.arch == Arch::ScmpArchX86_64 as u32 {
             let of = |x32| self.abi(if x32 { Arch::ScmpArchX32 } else { Arch::ScmpArchX86_64 });
-            if of(data.number & X32_BIT != 0).and_then(|abi| abi.newest).is_some_and(|newest| data.number > newest) {
+            if of(data.number & X32_BIT != 0)
+                .and_then(|abi| abi.newest)
+                .is_some_and(|newest| data.number > newest)
+            {
                 return Meaning::Fixed(ENOSYS);
             }
             match of(data.number >= X32_BIT) {
@@ -90,7 +108,8 @@ impl<'a> Model<'a> {
                 None => return Meaning::Fixed(KILL_THREAD),
             }
         } else if let Some(newest) = abi.newest {
-            let multiplexer = matches!(abi.arch, Arch::ScmpArchS390 | Arch::ScmpArchS390x) && data.number == 0;
+            let multiplexer =
+                matches!(abi.arch, Arch::ScmpArchS390 | Arch::ScmpArchS390x) && data.number == 0;
             let private = abi.arch == Arch::ScmpArchArm && data.number >= 0x0f_0000;
             if multiplexer || (data.number > newest && !private) {
                 return Meaning::Fixed(ENOSYS);
@@ -109,7 +128,8 @@ impl<'a> Abi<'a> {
             let verdict = verdict(syscall.action(), syscall.errno_ret());
             for name in syscall.names() {
                 let number = numbers.get(name).copied();
-                newest = newest.max(number.filter(|n| arch != Arch::ScmpArchArm || *n < 0x0f_0000).unwrap_or(0));
+                newest =
+                    newest.max(number.filter(|n| arch != Arch::ScmpArchArm || *n < 0x0f_0000).unwrap_or(0));
                 let callee = multiplexed(arch, name).map(|(number, callee)| (number, Some(callee)));
                 for (number, callee) in callee.into_iter().chain(number.map(|number| (number, None))) {
                     if verdict != default {
@@ -165,8 +185,25 @@ impl Said<'_> {
 /// include/uapi/linux/net.h and ipc.h: what socketcall(2) and ipc(2) call their callees.
 fn multiplexed(arch: Arch, name: &str) -> Option<(u32, u32)> {
     const SOCKETCALL: [&str; 20] = [
-        "socket", "bind", "connect", "listen", "accept", "getsockname", "getpeername", "socketpair", "send", "recv",
-        "sendto", "recvfrom", "shutdown", "setsockopt", "getsockopt", "sendmsg", "recvmsg", "accept4", "recvmmsg",
+        "socket",
+        "bind",
+        "connect",
+        "listen",
+        "accept",
+        "getsockname",
+        "getpeername",
+        "socketpair",
+        "send",
+        "recv",
+        "sendto",
+        "recvfrom",
+        "shutdown",
+        "setsockopt",
+        "getsockopt",
+        "sendmsg",
+        "recvmsg",
+        "accept4",
+        "recvmmsg",
         "sendmmsg",
     ];
     const IPC: [(&str, u32); 12] = [

@@ -4,7 +4,7 @@
 //! With one verdict among them the order is of no account. Where verdicts differ and two rules match, the first in
 //! libseccomp's order decides: it keeps the rules in a tree whose levels are the words compared, and sorts each level.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, ops::Range};
 
 use oci_spec::runtime::LinuxSeccompOperator as Operator;
 
@@ -102,8 +102,8 @@ impl Rule {
 pub(super) fn sort(abi: Abi, rules: Vec<Rule>) -> Result<Vec<Rule>, Contradiction> {
     let mut sorted: Vec<(Vec<Key>, Rule)> = Vec::with_capacity(rules.len());
     for rule in rules {
-        let keys = rule.keys(abi);
-        let (place, twins) = place(&sorted, &keys);
+        let mut keys = rule.keys(abi);
+        let (place, twins) = place(&sorted, &mut keys);
         match sorted[twins].iter().find(|(_, twin)| twin.conditions == rule.conditions) {
             Some((_, twin)) if twin.verdict == rule.verdict => {}
             Some(_) => return Err(Contradiction),
@@ -115,18 +115,21 @@ pub(super) fn sort(abi: Abi, rules: Vec<Rule>) -> Result<Vec<Rule>, Contradictio
 
 /// Walks the tree that the sorted rules are, as libseccomp does to add one: where the rule belongs, and the rules that
 /// compare the same words to the same values.
-fn place(sorted: &[(Vec<Key>, Rule)], keys: &[Key]) -> (usize, std::ops::Range<usize>) {
+fn place(sorted: &[(Vec<Key>, Rule)], keys: &mut [Key]) -> (usize, Range<usize>) {
     let mut level = 0..sorted.len();
-    'levels: for (depth, key) in keys.iter().enumerate() {
+    'levels: for (depth, key) in keys.iter_mut().enumerate() {
+        let at_depth = |entry: &(Vec<Key>, Rule)| entry.0.get(depth).copied();
         let mut at = level.start;
         while at < level.end {
-            let Some(other) = sorted[at].0.get(depth) else {
+            let Some(other) = at_depth(&sorted[at]) else {
                 at += 1;
                 continue;
             };
-            let same = |entry: &(Vec<Key>, Rule)| entry.0.get(depth).is_some_and(|k| k.same_node(other));
-            let end = at + sorted[at..level.end].iter().take_while(|entry| same(entry)).count();
+            let same = |entry: &&(Vec<Key>, Rule)| at_depth(entry).is_some_and(|key| key.same_node(&other));
+            let end = at + sorted[at..level.end].iter().take_while(same).count();
             if other.same_node(key) {
+                // The node keeps the class of the rule that made it.
+                key.class = other.class;
                 level = at..end;
                 continue 'levels;
             }
@@ -137,8 +140,9 @@ fn place(sorted: &[(Vec<Key>, Rule)], keys: &[Key]) -> (usize, std::ops::Range<u
         }
         return (level.end, level.end..level.end);
     }
-    // The more general rule is asked before the more specific ones.
-    (level.start, level)
+    // A rule that goes on from here is more specific, and asked later.
+    let twins = sorted[level.clone()].iter().take_while(|entry| entry.0.len() == keys.len()).count();
+    (level.start + twins, level.start..level.start + twins)
 }
 
 /// Adds the tests of the sorted rules; `otherwise` is where a call goes that no rule matches.
