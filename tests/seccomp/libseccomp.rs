@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! libseccomp (Debian: libseccomp-dev), told a profile as runc v1.5.0 tells it (libcontainer/seccomp).
+#![expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "plain calls of the library, declared as its header does"
+)]
 
 use std::{
     collections::{BTreeMap, HashMap},
