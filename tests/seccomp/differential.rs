@@ -2,10 +2,10 @@
 //! Our program beside libseccomp's, over every number of every architecture; the model says who is right.
 //!
 //! Where they differ, libseccomp is wrong (checked with 2.5.4, 2.6.0 and 2.6.1):
-//! - **A stale word.** Where several rules of a syscall compare more words than one (two arguments, or the halves of a
-//!   64-bit one by LT, LE, GT, GE), a rule may take the word that another has compared last for its own:
-//!   `_gen_bpf_build_bpf` looks at the accumulator on the first way into a block only, and takes blocks for one that
-//!   expect different words. A rule then matches what it must not, or does not match what it must.
+//! - **A stale word.** Where rules compare more words than one (two arguments, or the halves of a 64-bit one), a rule
+//!   may take the word that another has compared last for its own: `_gen_bpf_build_bpf` looks at the accumulator on the
+//!   first way into a block only, and blocks of different ABIs or rules that expect different words pass for one. A rule
+//!   then matches what it must not, or does not match what it must.
 //! - **A lost branch.** On 64-bit ABIs a second GT or GE with the same upper word and a further condition loses its
 //!   comparison of the lower word: `_db_tree_add` returns once it finds the branch for greater upper words taken.
 //! - **Swapped twice.** For a machine of the other byte order than its own (libseccomp.rs).
@@ -37,13 +37,12 @@ struct Tally {
 }
 
 /// Whether one of several rules goes from word to word in a way that leaves libseccomp with a stale one, or loses it a
-/// branch; `wide` if any ABI of the profile is, since it shares blocks of instructions among them.
+/// branch, so that another of the matching rules may decide; `wide` if any ABI of the profile is.
 fn misread(wide: bool, rules: &[&LinuxSyscall]) -> bool {
-    let args = |rule: &&LinuxSyscall| rule.args().iter().flatten().map(|arg| arg.op()).collect::<Vec<_>>();
+    let ops = |rule: &&LinuxSyscall| rule.args().iter().flatten().map(|arg| arg.op()).collect::<Vec<_>>();
     let ordered =
         |op: &Operator| !matches!(op, Operator::ScmpCmpEq | Operator::ScmpCmpNe | Operator::ScmpCmpMaskedEq);
-    let several = rules.iter().map(|rule| args(rule).len().max(1)).sum::<usize>() > 1;
-    several && rules.iter().map(args).any(|ops| ops.len() > 1 || (wide && ops.iter().any(ordered)))
+    rules.iter().map(ops).any(|ops| ops.len() > 1 || (wide && ops.iter().any(ordered)))
 }
 
 fn compare(
@@ -88,14 +87,17 @@ fn judge(
     };
     assert!(possible.contains(&ours), "ours: {ours:#x}, not one of {possible:x?}: {call:x?}");
     let Some((theirs, _)) = theirs.map(|program| interpreter::run(program, call)) else { return };
-    if ours != theirs {
-        let rules = model.rules_of(call);
-        assert!(
-            misread(model.wide(), &rules),
-            "ours: {ours:#x}, libseccomp: {theirs:#x}: {call:x?} {rules:?}"
-        );
-        tally.libseccomp_wrong += 1;
+    if ours == theirs {
+        return;
     }
+    tally.libseccomp_wrong += 1;
+    let rules = model.rules_of(call);
+    // Either no rule that matches says what libseccomp does, or one of the bugs may have made it pass over a rule.
+    let convicted = !possible.contains(&theirs) && model.is_conditional(call);
+    assert!(
+        convicted || misread(model.wide(), &rules),
+        "ours: {ours:#x}, libseccomp: {theirs:#x}: {call:x?} {rules:?}"
+    );
 }
 
 #[test]
@@ -130,7 +132,7 @@ fn generated_profiles_mean_the_same() {
         compare(&mut random, &profile, archs, optimize, &mut tally);
     }
     println!("{tally:?}");
-    assert!(tally.compared > 1500, "{tally:?}");
+    assert!(tally.compared > 1500 && tally.libseccomp_wrong < tally.calls / 200, "{tally:?}");
 }
 
 /// Once libseccomp gets one of these right, its entry above must go.

@@ -65,6 +65,13 @@ impl<'a> Model<'a> {
         self.abis.iter().find(|abi| abi.arch == arch)
     }
 
+    /// Whether more than its number decides over the call.
+    pub(crate) fn is_conditional(&self, call: &Data) -> bool {
+        let abis = self.abis.iter().filter(|abi| audit(abi.arch) == call.arch);
+        let mut said = abis.filter_map(|abi| abi.said.get(&call.number)).flatten();
+        said.any(|one| one.callee.is_some() || !one.args().is_empty())
+    }
+
     /// The numbers that a rule tells from others by more than the number.
     pub(crate) fn conditional(&self) -> Vec<(Arch, u32, Vec<&'a LinuxSyscall>)> {
         let all = self

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the graph of tests to classic BPF.
 
-use std::collections::HashMap;
-
 use super::decision::{Comparison, Graph, Node, Target, Word};
 
 /// The kernel's limit on the length of a program (linux/bpf_common.h).
@@ -37,14 +35,14 @@ type Accumulator = (Word, u32);
 struct Writer {
     reversed: Vec<Instruction>,
     /// Where each verdict was last written.
-    returns: HashMap<u32, usize>,
+    returns: Vec<(u32, usize)>,
 }
 
 /// Writes the nodes that `root` leads to.
 pub(super) fn program(graph: &Graph, root: Target) -> Result<Vec<Instruction>, TooLong> {
     let nodes = graph.nodes();
     let entered = entered(nodes, root);
-    let mut writer = Writer { reversed: Vec::new(), returns: HashMap::new() };
+    let mut writer = Writer { reversed: Vec::new(), returns: Vec::new() };
     // Of each node written: where it begins, and where one begins that has its word at hand.
     let mut places: Vec<(usize, usize)> = vec![(0, 0); nodes.len()];
     for (index, node) in nodes.iter().enumerate().filter(|(index, _)| entered[*index].reached) {
@@ -132,14 +130,18 @@ impl Writer {
 
     /// A place within reach that returns the verdict.
     fn verdict(&mut self, verdict: u32) -> usize {
-        match self.returns.get(&verdict) {
-            Some(&place) if self.near(place) => place,
-            _ => {
-                let place = self.push(RET_K, verdict);
-                self.returns.insert(verdict, place);
-                place
-            }
+        let known = self.returns.iter().position(|(written, _)| *written == verdict);
+        if let Some(known) = known
+            && self.near(self.returns[known].1)
+        {
+            return self.returns[known].1;
         }
+        let place = self.push(RET_K, verdict);
+        match known {
+            Some(known) => self.returns[known].1 = place,
+            None => self.returns.push((verdict, place)),
+        }
+        place
     }
 
     /// A place within reach that leads to `place`: itself or a long jump.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The filter as a graph of two-way tests, before it becomes instructions.
 //!
-//! Equal nodes are one node, and a test whose answer the path already knows is not made again: rules that begin alike
+//! Equal tests of arguments are one node, and a test whose answer the path already knows is not made again: rules that begin alike
 //! share their beginning, architectures whose rules are equal share them whole.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// A 32-bit word of `struct seccomp_data`, by its offset.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Word(u8);
 
 impl Word {
@@ -27,7 +27,7 @@ impl Word {
     }
 }
 
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Comparison {
     Equal,
     Greater,
@@ -35,7 +35,7 @@ pub(super) enum Comparison {
 }
 
 /// `word & mask COMPARISON value`
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Test {
     pub(super) word: Word,
     pub(super) mask: u32,
@@ -44,13 +44,13 @@ pub(super) struct Test {
 }
 
 /// Where a test leads: to a verdict (a value of SECCOMP_RET_*) or to a further test.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Target {
     Return(u32),
     Test(usize),
 }
 
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Node {
     pub(super) test: Test,
     pub(super) yes: Target,
@@ -64,7 +64,7 @@ pub(super) type Facts = Vec<(Test, bool)>;
 #[derive(Default)]
 pub(super) struct Graph {
     nodes: Vec<Node>,
-    known: HashMap<Node, usize>,
+    known: BTreeMap<Node, usize>,
 }
 
 impl Graph {
@@ -72,7 +72,13 @@ impl Graph {
         &self.nodes
     }
 
-    pub(super) fn test(&mut self, test: Test, yes: Target, no: Target) -> Target {
+    /// A test that is not like any other: of the architecture or the number.
+    pub(super) fn unique(&mut self, test: Test, yes: Target, no: Target) -> Target {
+        self.nodes.push(Node { test, yes, no });
+        Target::Test(self.nodes.len() - 1)
+    }
+
+    fn test(&mut self, test: Test, yes: Target, no: Target) -> Target {
         if yes == no {
             return yes;
         }

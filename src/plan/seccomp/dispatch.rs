@@ -36,7 +36,7 @@ pub(super) fn filter(graph: &mut Graph, profile: &Profile<'_>, abis: &[Abi]) -> 
         let ranges = ranges(graph, profile, &sharing)?;
         let numbers = search(graph, &ranges);
         let arch = Test { word: Word::ARCH, mask: u32::MAX, comparison: Comparison::Equal, value: audit };
-        root = graph.test(arch, numbers, root);
+        root = graph.unique(arch, numbers, root);
     }
     Ok(root)
 }
@@ -164,13 +164,13 @@ fn verdicts(
 ) -> Result<Vec<(u32, Target)>, Error> {
     let mut verdicts = Vec::with_capacity(calls.len());
     for same in calls.chunk_by(|a, b| a.number == b.number) {
-        let rules: Vec<Rule> = same.iter().flat_map(|call| call.rules(abi)).collect();
+        let rules = || same.iter().flat_map(|call| call.rules(abi));
         // In libseccomp an unconditional rule replaces the conditional ones, and nothing replaces it.
-        let target = match rules.iter().find_map(Rule::always) {
+        let target = match rules().find_map(|rule| rule.always()) {
             Some(verdict) => Target::Return(verdict),
             None => {
                 let contradiction = |_| Error::Contradiction { entry: same[same.len() - 1].entry.index };
-                let rules = rules::sort(abi, rules).map_err(contradiction)?;
+                let rules = rules::sort(abi, rules()).map_err(contradiction)?;
                 rules::tests(graph, abi, &rules, profile.default)
             }
         };
@@ -199,14 +199,14 @@ fn search(graph: &mut Graph, ranges: &[(u32, Target)]) -> Target {
         [(_, only)] => only,
         // A single number among others: one test tells it apart.
         [(_, before), (single, own), (next, after)] if before == after && next == single + 1 => {
-            graph.test(number(Comparison::Equal, single), own, before)
+            graph.unique(number(Comparison::Equal, single), own, before)
         }
         _ => {
             let (low, high) = ranges.split_at(ranges.len() / 2);
             let start = high[0].0;
             let high = search(graph, high);
             let low = search(graph, low);
-            graph.test(number(Comparison::GreaterOrEqual, start), high, low)
+            graph.unique(number(Comparison::GreaterOrEqual, start), high, low)
         }
     }
 }

@@ -99,8 +99,8 @@ impl Rule {
 }
 
 /// The rules in the order in which they are asked.
-pub(super) fn sort(abi: Abi, rules: Vec<Rule>) -> Result<Vec<Rule>, Contradiction> {
-    let mut sorted: Vec<(Vec<Key>, Rule)> = Vec::with_capacity(rules.len());
+pub(super) fn sort(abi: Abi, rules: impl Iterator<Item = Rule>) -> Result<Vec<Rule>, Contradiction> {
+    let mut sorted: Vec<(Vec<Key>, Rule)> = Vec::new();
     for rule in rules {
         let mut keys = rule.keys(abi);
         let (place, twins) = place(&sorted, &mut keys);
