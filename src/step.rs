@@ -144,6 +144,8 @@ pub enum Step {
     FindProgram(Program),
 
     // the end
+    /// Nothing is left open or set up that the program must not find.
+    Settle,
     Ready,
     AwaitStart(Slot),
     AwaitOrder,

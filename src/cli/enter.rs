@@ -10,7 +10,7 @@ use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Sp
 use super::console::Mode;
 use super::exec::{ExecOptions, Overrides, ProcessSource};
 use super::global::Global;
-use super::{console, destroy, environment, pid_file};
+use super::{agent, console, destroy, environment, pid_file};
 use crate::bundle;
 use crate::cgroup::{Cgroup, Join};
 use crate::container::{Container, ProcessRef, State, Status};
@@ -50,7 +50,8 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         ignored,
     };
     let doing = |error: Error| error.context("unable to start container process");
-    let mut child = spawn::start(&plan, materials, &mut NoHooks).map_err(doing)?;
+    let mut child =
+        spawn::start(&plan, materials, &mut NoHooks { state: &state, plan: &plan }).map_err(doing)?;
     if let Some(path) = &options.pid_file {
         pid_file::write(path, child.pid)?;
     }
@@ -199,16 +200,18 @@ fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<Li
     Ok(caps)
 }
 
-/// A process that is added to a container has no hooks of its own.
-struct NoHooks;
+/// A process that is added to a container has no hooks of its own, but the same filter.
+struct NoHooks<'a> {
+    state: &'a State,
+    plan: &'a Plan,
+}
 
-impl spawn::Host for NoHooks {
+impl spawn::Host for NoHooks<'_> {
     fn hooks(&mut self, _point: crate::step::HookPoint, _child: &Child) -> Result<()> {
         Ok(())
     }
 
-    fn seccomp_listener(&mut self, listener: OwnedFd, _child: &Child) -> Result<()> {
-        drop(listener);
-        Ok(())
+    fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
+        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, Status::Running, child.pid, &listener)
     }
 }

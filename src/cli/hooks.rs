@@ -10,11 +10,12 @@ use std::path::Path;
 use oci_spec::runtime::{Hook, Spec};
 use serde::Serialize;
 
-use super::version;
+use super::{agent, version};
 use crate::cgroup::Made;
 use crate::container::{self, State, Status};
 use crate::error::Result;
 use crate::log;
+use crate::plan::{Agent, Plan};
 use crate::spawn::hooks::{self, Kind, Place};
 use crate::spawn::{self, Child};
 use crate::spec::list;
@@ -108,18 +109,15 @@ pub(super) struct Hooks<'a> {
     spec: &'a Spec,
     state: &'a State,
     made: &'a Made<'a>,
+    agent: Option<&'a Agent>,
     new_pid_namespace: bool,
     limited: bool,
 }
 
 impl<'a> Hooks<'a> {
-    pub(super) fn new(
-        spec: &'a Spec,
-        state: &'a State,
-        made: &'a Made<'a>,
-        new_pid_namespace: bool,
-    ) -> Hooks<'a> {
-        Hooks { spec, state, made, new_pid_namespace, limited: false }
+    pub(super) fn new(spec: &'a Spec, state: &'a State, made: &'a Made<'a>, plan: &'a Plan) -> Hooks<'a> {
+        let new_pid_namespace = plan.clone & libc::CLONE_NEWPID as u64 != 0;
+        Hooks { spec, state, made, agent: plan.seccomp_agent.as_ref(), new_pid_namespace, limited: false }
     }
 
     /// Last of all, so that a tight limit need not hold what init needs; but hooks of the runtime may
@@ -151,7 +149,6 @@ impl spawn::Host for Hooks<'_> {
     }
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
-        let _ = (listener, child);
-        Ok(())
+        agent::tell(self.agent, self.state, Status::Creating, child.pid, &listener)
     }
 }

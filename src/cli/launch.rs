@@ -105,7 +105,7 @@ pub(super) fn launch(
     let spec = bundle.spec.value;
     let started = record(&container, &bundle.config, &state).and_then(|()| {
         let made = cgroup::create(&cgroup)?;
-        let mut hooks = Hooks::new(&spec, &state, &made, plan.clone & NEW_PID != 0);
+        let mut hooks = Hooks::new(&spec, &state, &made, &plan);
         let fifo = (mode == Mode::Create).then(|| container.fifo_make().and_then(|()| container.fifo_open()));
         let materials = Materials {
             tasks: made.tasks(),
@@ -142,8 +142,6 @@ pub(super) fn launch(
     }
     Ok(Launched { container, state, spec, child, master: console.kept, notify, cgroup })
 }
-
-const NEW_PID: u64 = libc::CLONE_NEWPID as u64;
 
 /// The journal, before the first effect outside of the container's own directory.
 fn record(container: &Locked, config: &[u8], state: &State) -> Result<()> {

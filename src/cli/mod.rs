@@ -4,6 +4,7 @@
 //! Runs in the calling process. Only the parser of the command that was asked for is built. May name
 //! every module but `init` and `sys`; makes no system call, prints through `output` alone.
 
+mod agent;
 mod argv;
 mod flags;
 mod global;

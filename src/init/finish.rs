@@ -5,7 +5,6 @@ use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
 use super::{Done, Fault, Init};
-use crate::channel::Report;
 use crate::step::{Program, Slot};
 use crate::sys::fs::{self, S_IFDIR};
 use crate::sys::{self, Errno};
@@ -28,7 +27,7 @@ impl<'p> Init<'p> {
     }
 
     /// From here on the parent's death is no reason to die, except that `await_order` will say Abort.
-    pub(super) fn report_ready(&mut self) -> Done {
+    pub(super) fn settle(&mut self) -> Done {
         sys::process::set_parent_death_signal(0)?;
         for signal in 1..=64 {
             if self.work.ignored >> (signal - 1) & 1 == 1 {
@@ -38,7 +37,7 @@ impl<'p> Init<'p> {
         // What waits for `start` has nothing open that leads out of the container (CVE-2024-21626).
         (self.root, self.proc, self.null, self.empty) = (None, None, None, None);
         self.close_all_but(false);
-        Ok(self.work.channel.send(&Report::Ready)?)
+        Ok(sys::signal::unblock_all()?)
     }
 
     pub(super) fn await_order(&mut self) -> Done {
@@ -59,7 +58,6 @@ impl<'p> Init<'p> {
     /// fifo too: that they close tells the other side that the program runs.
     pub(super) fn execute(&mut self) -> Done {
         let program = self.program.ok_or(Fault::from(Errno::ENOENT))?;
-        sys::signal::unblock_all()?;
         Err(sys::process::exec(program, &self.work.args, &self.work.env).into())
     }
 }

@@ -193,7 +193,8 @@ impl<'p> Init<'p> {
             Step::FindHome { uid } => self.find_home(*uid),
             Step::FindProgram(program) => self.find_program(program),
 
-            Step::Ready => self.report_ready(),
+            Step::Settle => self.settle(),
+            Step::Ready => Ok(self.work.channel.send(&Report::Ready)?),
             Step::AwaitOrder => self.await_order(),
             Step::AwaitStart(fifo) => self.await_start(*fifo),
             Step::Execute => self.execute(),

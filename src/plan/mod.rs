@@ -7,6 +7,7 @@
 pub mod cgroup;
 mod devices;
 pub mod explain;
+mod filter;
 mod identity;
 mod labels;
 mod limits;
@@ -17,6 +18,7 @@ mod paths;
 mod process;
 mod rootfs;
 mod scheduling;
+pub mod seccomp;
 mod sysctl;
 mod terminal;
 
@@ -31,6 +33,7 @@ use crate::spec::list;
 use crate::step::{HookPoint, Planned, Slot, Step};
 use crate::sys::process::Limit;
 
+pub use filter::Agent;
 pub use namespaces::{IdMap, IdMaps};
 
 /// What to do, completely.
@@ -57,6 +60,7 @@ pub struct Plan {
     pub home: Option<usize>,
     /// All namespaces of the container that are not the caller's.
     pub namespaces: u64,
+    pub seccomp_agent: Option<Agent>,
     pub warnings: Vec<String>,
     /// Descriptors from 3 on that the process gets.
     pub preserved: u32,
@@ -171,7 +175,10 @@ fn become_process(
     scheduling::add_all(draft, process, spec)?;
     limits::add(draft, process, spaces)?;
     labels::check(process)?;
-    identity::add(draft, process, spaces)
+    filter::add_early(draft, process, spec)?;
+    identity::add(draft, process, spaces)?;
+    draft.add("", Step::Settle);
+    filter::add_last(draft, process, spec)
 }
 
 fn end(draft: &mut Draft, options: &Options<'_>) {

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From the architecture to the syscall number to its verdict or rules.
+//!
+//! Every number of an architecture, known or not, lies in one range of numbers that fare alike; the filter is a
+//! balanced search over the ranges' beginnings.
+
+use oci_spec::runtime::Arch;
+
+use super::{
+    Error,
+    abi::{ARM_PRIVATE, Abi, Multiplexed, X32_BIT},
+    decision::{Comparison, Graph, Target, Test, Word},
+    profile::{ENOSYS, Entry, KILL_THREAD, Profile},
+    rules::{self, Rule},
+};
+
+/// One name of one entry, on one architecture.
+struct Call<'a> {
+    number: u32,
+    entry: &'a Entry<'a>,
+    /// Set where the number is socketcall(2)'s or ipc(2)'s.
+    callee: Option<u32>,
+}
+
+/// The root of the whole filter. `abis` begins with the native architecture.
+pub(super) fn filter(graph: &mut Graph, profile: &Profile<'_>, abis: &[Abi]) -> Result<Target, Error> {
+    let mut root = Target::Return(KILL_THREAD);
+    let mut audits: Vec<u32> = Vec::new();
+    for abi in abis {
+        if !audits.contains(&abi.audit()) {
+            audits.push(abi.audit());
+        }
+    }
+    for audit in audits.into_iter().rev() {
+        let sharing: Vec<Abi> = abis.iter().copied().filter(|abi| abi.audit() == audit).collect();
+        let ranges = ranges(graph, profile, &sharing)?;
+        let numbers = search(graph, &ranges);
+        let arch = Test { word: Word::ARCH, mask: u32::MAX, comparison: Comparison::Equal, value: audit };
+        root = graph.unique(arch, numbers, root);
+    }
+    Ok(root)
+}
+
+/// Beginnings of ranges, rising from 0, neighbours different.
+#[derive(Default)]
+struct Ranges(Vec<(u32, Target)>);
+
+impl Ranges {
+    fn push(&mut self, start: u32, target: Target) {
+        while self.0.last().is_some_and(|last| last.0 >= start) {
+            self.0.pop();
+        }
+        if self.0.last().is_none_or(|last| last.1 != target) {
+            self.0.push((start, target));
+        }
+    }
+}
+
+/// The ranges of the architectures that share one audit value (x86_64 and x32; else it is one).
+fn ranges(graph: &mut Graph, profile: &Profile<'_>, abis: &[Abi]) -> Result<Vec<(u32, Target)>, Error> {
+    let mut special: Vec<(u32, Target)> = Vec::new();
+    let mut background = Ranges::default();
+    let mut per_abi = Vec::with_capacity(abis.len());
+    for &abi in abis {
+        let calls = calls(profile, abi);
+        let newest = newest(profile, abi);
+        special.extend(verdicts(graph, profile, abi, &calls)?);
+        if newest.is_some() && matches!(abi.arch, Arch::ScmpArchS390 | Arch::ScmpArchS390x) {
+            // A number above 255 comes in another register; the kernel leaves 0, setup(2), where it knows none such.
+            special.retain(|(number, _)| *number != 0);
+            special.push((0, Target::Return(ENOSYS)));
+        }
+        per_abi.push((abi, newest));
+    }
+    special.sort_unstable_by_key(|(number, _)| *number);
+    for (start, verdict) in unlisted(profile.default, &per_abi) {
+        background.push(start, Target::Return(verdict));
+    }
+    Ok(overlay(background, &special))
+}
+
+/// Puts single numbers over ranges.
+fn overlay(background: Ranges, special: &[(u32, Target)]) -> Vec<(u32, Target)> {
+    let mut result = Ranges::default();
+    let mut special = special.iter().peekable();
+    for (index, &(start, target)) in background.0.iter().enumerate() {
+        let end = background.0.get(index + 1).map_or(u32::MAX, |next| next.0 - 1);
+        result.push(start, target);
+        while let Some(&(number, own)) = special.next_if(|(number, _)| *number <= end) {
+            result.push(number, own);
+            if number < end {
+                result.push(number + 1, target);
+            }
+        }
+    }
+    result.0
+}
+
+/// How numbers fare that the profile does not name: as ranges, possibly empty ones, rising from 0.
+fn unlisted(default: u32, abis: &[(Abi, Option<u32>)]) -> Vec<(u32, u32)> {
+    let of = |arch| abis.iter().find(|(abi, _)| abi.arch == arch).map(|(_, newest)| *newest);
+    let (x86_64, x32) = (of(Arch::ScmpArchX86_64), of(Arch::ScmpArchX32));
+    if x86_64.is_none() && x32.is_none() {
+        let (abi, newest) = abis[0];
+        let mut ranges = vec![(0, default)];
+        ranges.extend(newest.map(|newest| (newest + 1, ENOSYS)));
+        if abi.arch == Arch::ScmpArchArm {
+            ranges.push((ARM_PRIVATE, default));
+        }
+        return ranges;
+    }
+    // libseccomp kills what is of the other kind than the profile lists. runc's test for newer numbers, made before,
+    // looks at the x32 bit alone, and so tells 64-bit numbers from x32 ones above the sign bit too.
+    let listed = |newest: Option<Option<u32>>| if newest.is_some() { default } else { KILL_THREAD };
+    let (newest_64, newest_32) = (x86_64.flatten(), x32.flatten());
+    let mut ranges = vec![(0, listed(x86_64))];
+    ranges.extend(newest_64.map(|newest| (newest + 1, ENOSYS)));
+    ranges.push((X32_BIT, listed(x32)));
+    ranges.extend(newest_32.map(|newest| (newest + 1, ENOSYS)));
+    ranges.push((1 << 31, if newest_64.is_some() { ENOSYS } else { listed(x32) }));
+    ranges.push((1 << 31 | X32_BIT, if newest_32.is_some() { ENOSYS } else { listed(x32) }));
+    if x32.is_none() {
+        // A tracer sets -1 to skip a syscall, which must not be taken for an x32 one.
+        ranges.push((u32::MAX, default));
+    }
+    ranges
+}
+
+/// The highest number the profile names, whatever it says of it, unless the newer ones fare like the unlisted ones.
+///
+/// Unlike runc's, this one counts a direct socket(2) where there is a socketcall(2), lest the named be absent; and not
+/// ARM's private calls, above which nothing is ever newer.
+fn newest(profile: &Profile<'_>, abi: Abi) -> Option<u32> {
+    let names = profile.entries.iter().flat_map(|entry| &entry.names);
+    let private = |number: &u32| abi.arch == Arch::ScmpArchArm && *number >= ARM_PRIVATE;
+    let newest = names.filter_map(|(_, name)| abi.number(*name)).filter(|number| !private(number)).max();
+    newest.filter(|newest| profile.newer_is_absent && *newest != 0)
+}
+
+/// What the profile says of each number, by number, then in the profile's order.
+fn calls<'a>(profile: &'a Profile<'a>, abi: Abi) -> Vec<Call<'a>> {
+    let mut calls = Vec::new();
+    // runc leaves out what is no different from the default.
+    for entry in profile.entries.iter().filter(|entry| entry.verdict != profile.default) {
+        for (text, name) in &entry.names {
+            if let Some(Multiplexed { number, callee }) = abi.multiplexed(text) {
+                calls.push(Call { number, entry, callee: Some(callee) });
+            }
+            if let Some(number) = abi.number(*name) {
+                calls.push(Call { number, entry, callee: None });
+            }
+        }
+    }
+    calls.sort_by_key(|call| call.number);
+    calls
+}
+
+/// The outcome of each number that has one.
+fn verdicts(
+    graph: &mut Graph,
+    profile: &Profile<'_>,
+    abi: Abi,
+    calls: &[Call<'_>],
+) -> Result<Vec<(u32, Target)>, Error> {
+    let mut verdicts = Vec::with_capacity(calls.len());
+    for same in calls.chunk_by(|a, b| a.number == b.number) {
+        let rules = || same.iter().flat_map(|call| call.rules(abi));
+        // In libseccomp an unconditional rule replaces the conditional ones, and nothing replaces it.
+        let target = match rules().find_map(|rule| rule.always()) {
+            Some(verdict) => Target::Return(verdict),
+            None => {
+                let contradiction = |_| Error::Contradiction { entry: same[same.len() - 1].entry.index };
+                let rules = rules::sort(abi, rules()).map_err(contradiction)?;
+                rules::tests(graph, abi, &rules, profile.default)
+            }
+        };
+        verdicts.push((same[0].number, target));
+    }
+    Ok(verdicts)
+}
+
+impl Call<'_> {
+    /// The rules of the entry. The first argument of a multiplexed call tells the callee; what the callee's first
+    /// argument is the filter cannot see, so libseccomp forgoes the condition, and so must we: not to allow the call
+    /// at all would break the 32-bit programs that make it.
+    fn rules(&self, abi: Abi) -> impl Iterator<Item = Rule> {
+        self.entry.alternatives.iter().map(move |conditions| {
+            let callee = self.callee.map(super::profile::Condition::callee);
+            let own = conditions.iter().copied().filter(|own| callee.is_none() || own.argument != 0);
+            Rule::new(abi, callee.into_iter().chain(own), self.entry.verdict)
+        })
+    }
+}
+
+/// A balanced search for the range that holds the number.
+fn search(graph: &mut Graph, ranges: &[(u32, Target)]) -> Target {
+    let number = |comparison, value| Test { word: Word::NUMBER, mask: u32::MAX, comparison, value };
+    match *ranges {
+        [(_, only)] => only,
+        // A single number among others: one test tells it apart.
+        [(_, before), (single, own), (next, after)] if before == after && next == single + 1 => {
+            graph.unique(number(Comparison::Equal, single), own, before)
+        }
+        _ => {
+            let (low, high) = ranges.split_at(ranges.len() / 2);
+            let start = high[0].0;
+            let high = search(graph, high);
+            let low = search(graph, low);
+            graph.unique(number(Comparison::GreaterOrEqual, start), high, low)
+        }
+    }
+}
