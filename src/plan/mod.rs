@@ -105,7 +105,7 @@ pub struct Options<'a> {
     pub listen_fds: Option<(u32, Option<String>)>,
     /// The directory of the container that holds the socket for sd_notify.
     pub notify_dir: Option<PathBuf>,
-    /// `create`: wait for `start`. `run` and `exec` go on when the parent says so.
+    /// `create`: wait for `start` too. `run` and `exec` go on when the parent says so.
     pub wait_for_start: bool,
 }
 
@@ -183,11 +183,11 @@ fn become_process(
 
 fn end(draft: &mut Draft, options: &Options<'_>) {
     draft.add("", Step::Ready);
+    // The parent has recorded init before it says so: one that dies earlier takes init with it.
+    draft.add("", Step::AwaitOrder);
     if options.wait_for_start {
         let slot = draft.request(Request::Fifo);
         draft.add("", Step::AwaitStart(slot));
-    } else {
-        draft.add("", Step::AwaitOrder);
     }
     let listen = options.listen_fds.as_ref().map_or(0, |(n, _)| *n);
     draft.plan.preserved = options.preserve_fds + listen;
