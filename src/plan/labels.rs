@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! AppArmor and SELinux: a label that is asked for and cannot be applied is an error, never silence.
+//! What is asked for and cannot be applied yet is an error, never silence: AppArmor, SELinux, network
+//! devices, resource control.
 
 use std::ffi::CString;
 
@@ -15,6 +16,17 @@ pub(super) fn check(process: &Process) -> Result<()> {
     }
     if asked(process.selinux_label()) {
         return Err(invalid("/process/selinuxLabel", "SELinux labels are not supported yet"));
+    }
+    Ok(())
+}
+
+pub(super) fn check_container(spec: &Spec) -> Result<()> {
+    let Some(linux) = spec.linux() else { return Ok(()) };
+    if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
+        return Err(invalid("/linux/netDevices", "network devices are not supported yet"));
+    }
+    if linux.intel_rdt().is_some() {
+        return Err(invalid("/linux/intelRdt", "resource control is not supported yet"));
     }
     Ok(())
 }

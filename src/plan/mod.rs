@@ -115,6 +115,7 @@ pub struct Options<'a> {
 /// What config.json asks for cannot be done, or not by this host: the error names the property.
 pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::CgroupPlan) -> Result<Plan> {
     let process = process::checked(spec.process().as_ref(), "/process")?;
+    labels::check_container(spec)?;
     let draft = &mut Draft::default();
     let spaces = namespaces::decide(spec, host)?;
 
