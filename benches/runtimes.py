@@ -119,6 +119,7 @@ def bundles(directory, candidates):
         config = json.loads((bundle / "config.json").read_text())
         config["process"] |= {"terminal": False, "args": ["/" + name]}
         config["root"]["path"] = str(rootfs)
+        config["ociVersion"] = "1.0.0"  # crun 1.8 refuses what it does not know; the config has nothing newer
         (bundle / "config.json").write_text(json.dumps(config))
     return config
 
