@@ -25,8 +25,8 @@ pub enum Resolve {
     InRootNoLinks,
     /// Never out of the directory (an escape is EXDEV), no links at all, no other filesystem.
     Beneath,
-    /// Never out of the directory, but into filesystems mounted below it; no links.
-    BeneathMounts,
+    /// An absolute path of the host may be given too, and filesystems crossed; no links at all.
+    NoLinks,
 }
 
 const RESOLVE_NO_XDEV: u64 = 0x01;
@@ -43,7 +43,7 @@ impl Resolve {
             Resolve::Beneath => {
                 RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
             }
-            Resolve::BeneathMounts => RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+            Resolve::NoLinks => RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
         }
     }
 }
