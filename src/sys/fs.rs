@@ -416,6 +416,13 @@ pub fn inherited(number: i32) -> Result<BorrowedFd<'static>> {
     Ok(unsafe { BorrowedFd::borrow_raw(number) })
 }
 
+/// One of the three standard streams, which `entry::prepare` has found open or made so.
+pub fn stream(number: i32) -> BorrowedFd<'static> {
+    assert!((0..3).contains(&number));
+    // SAFETY: open for the life of the process, and owned by nothing in it.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
 /// An anonymous file that can be sealed and executed (memfd_create(2); MFD_EXEC since Linux 6.3).
 pub fn memfd(name: &CStr) -> Result<OwnedFd> {
     const MFD_EXEC: u32 = 0x10;

@@ -22,5 +22,7 @@ pub fn loopback_up() -> Result<()> {
     let mut request =
         Request { name: [0; 16], flags: (libc::IFF_UP | libc::IFF_RUNNING) as i16, rest: [0; 22] };
     request.name[..2].copy_from_slice(b"lo");
-    check_unit(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into())
+    check_unit(
+        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into(),
+    )
 }
