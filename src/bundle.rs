@@ -26,12 +26,15 @@ pub struct Bundle {
 
 impl Bundle {
     pub fn read(path: &Path) -> Result<Bundle> {
-        let name = c_string(path, String::new)?;
-        let dir = sys::fs::open(&name, sys::fs::O_PATH | sys::fs::O_DIRECTORY)
-            .or_unable(|| format!("open bundle {}", path.display()))?;
-        let config = match sys::fs::openat(dir.as_fd(), c"config.json", sys::fs::O_RDONLY, 0) {
+        let name = c_string(&path.join("config.json"), String::new)?;
+        let config = match sys::fs::open(&name, sys::fs::O_RDONLY) {
             Ok(file) => read_config(&file)?,
-            Err(Errno::ENOENT) => return Err(Error::new("JSON specification file config.json not found")),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {
+                let bundle = c_string(path, String::new)?;
+                sys::fs::open(&bundle, sys::fs::O_PATH | sys::fs::O_DIRECTORY)
+                    .or_unable(|| format!("open bundle {}", path.display()))?;
+                return Err(Error::new("JSON specification file config.json not found"));
+            }
             Err(errno) => return Err(Error::sys("unable to open config.json", errno)),
         };
         let path = absolute(path)?;

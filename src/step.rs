@@ -179,6 +179,16 @@ pub struct FsMount {
     pub bind_fallback: Option<CString>,
 }
 
+impl FsMount {
+    /// Nothing is to be done to it before or after it is mounted.
+    pub fn is_plain(&self) -> bool {
+        let filled = !(self.dirs.is_empty() && self.nodes.is_empty() && self.links.is_empty());
+        !(filled || self.copy_up || self.inherit_mode)
+            && self.propagation == 0
+            && self.bind_fallback.is_none()
+    }
+}
+
 /// A host file or directory that appears in the container.
 #[derive(Debug)]
 pub struct BindMount {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One directory of a cgroup filesystem, by the descriptor of one above it.
+//! One directory of a cgroup filesystem, by its absolute path on the host: nothing of a container's is in
+//! that path, and every file is opened without following a link.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::sys::fs::{O_DIRECTORY, O_RDONLY, O_WRONLY, Resolve};
+use crate::sys::fs::{CWD, O_DIRECTORY, O_RDONLY, O_WRONLY, Resolve};
 use crate::sys::{self, Errno};
 
 /// A file of the kernel with a line a process or a device; more would not be a cgroup's.
@@ -12,23 +13,18 @@ const FILE_LIMIT: usize = 64 << 20;
 
 pub(super) struct Dir {
     controllers: String,
-    base: OwnedFd,
-    base_path: String,
+    /// Where the hierarchy is mounted, or a directory of it.
+    base: String,
     relative: String,
 }
 
 impl Dir {
     /// `relative` is clean and not empty.
-    pub(super) fn new(controllers: &str, base: OwnedFd, base_path: &str, relative: &str) -> Dir {
-        Dir {
-            controllers: controllers.to_owned(),
-            base,
-            base_path: base_path.to_owned(),
-            relative: relative.to_owned(),
-        }
+    pub(super) fn new(controllers: &str, base: &str, relative: &str) -> Dir {
+        Dir { controllers: controllers.to_owned(), base: base.to_owned(), relative: relative.to_owned() }
     }
 
-    /// A path of another cgroup in it; the kernel checks that it stays below.
+    /// A path of another cgroup in it; it has no "..".
     pub(super) fn below(self, path: &str) -> Dir {
         Dir { relative: format!("{}/{path}", self.relative), ..self }
     }
@@ -46,30 +42,30 @@ impl Dir {
         self.controllers.split(',').any(|c| c == controller)
     }
 
-    pub(super) fn base(&self) -> BorrowedFd<'_> {
-        self.base.as_fd()
-    }
-
     pub(super) fn relative(&self) -> &str {
         &self.relative
     }
 
-    /// For messages, and for the state.
     pub(super) fn path(&self) -> String {
-        format!("{}/{}", self.base_path, self.relative)
+        self.sibling(&self.relative)
+    }
+
+    /// Another path in the same hierarchy; the empty one is its mount.
+    pub(super) fn sibling(&self, relative: &str) -> String {
+        format!("{}/{relative}", self.base)
     }
 
     /// A file in it, or with an empty name the directory itself.
     pub(super) fn open(&self, file: &str, flags: i32) -> sys::Result<OwnedFd> {
-        open_at(self.base(), &format!("{}/{file}", self.relative), flags)
+        open_at(CWD, &format!("{}/{file}", self.path()), flags)
     }
 
     pub(super) fn read(&self, file: &str) -> sys::Result<String> {
-        read_at(self.base(), &format!("{}/{file}", self.relative))
+        read_at(CWD, &format!("{}/{file}", self.path()))
     }
 
     pub(super) fn write(&self, file: &str, value: &str) -> sys::Result<()> {
-        write_at(self.base(), &format!("{}/{file}", self.relative), value)
+        write_at(CWD, &format!("{}/{file}", self.path()), value)
     }
 
     /// Calls `visit` with this directory and each one below it, parents first. One descriptor and no
@@ -115,7 +111,7 @@ pub(super) fn open_child(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<OwnedF
 
 pub(super) fn open_at(base: BorrowedFd<'_>, path: &str, flags: i32) -> sys::Result<OwnedFd> {
     let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
-    sys::fs::openat2(base, &path, flags, 0, Resolve::Beneath)
+    sys::fs::openat2(base, &path, flags, 0, Resolve::NoLinks)
 }
 
 pub(super) fn read_at(base: BorrowedFd<'_>, path: &str) -> sys::Result<String> {
@@ -125,8 +121,8 @@ pub(super) fn read_at(base: BorrowedFd<'_>, path: &str) -> sys::Result<String> {
 }
 
 /// A value that fits into one page, as all do that can also be written: one read(2) brings it whole.
-pub(super) fn value_at(base: BorrowedFd<'_>, path: &str) -> sys::Result<String> {
-    let fd = open_at(base, path, O_RDONLY)?;
+pub(super) fn value(path: &str) -> sys::Result<String> {
+    let fd = open_at(CWD, path, O_RDONLY)?;
     let mut page = [0u8; 4096];
     let n = sys::fs::read(fd.as_fd(), &mut page)?;
     Ok(String::from_utf8_lossy(&page[..n]).trim().to_owned())

@@ -4,12 +4,13 @@
 //! that call says so.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::dir::{Dir, value_at, write_at};
-use super::{Cgroup, Join, devices, limit, open_below, open_root, remove};
+use super::dir::{Dir, value, write_at};
+use super::{Cgroup, Join, devices, limit, remove};
 use crate::error::{Error, Result, While};
 use crate::plan::cgroup::{CgroupPlan, Place, Stage};
+use crate::sys::fs::CWD;
 use crate::sys::{self, Errno};
 
 /// The cgroups of a container that is being created.
@@ -26,8 +27,8 @@ pub struct Made<'p> {
 pub fn refuse_used(plan: &CgroupPlan) -> Result<()> {
     let key = ["", "freezer", "devices"].iter().find_map(|c| plan.places.iter().find(|place| place.has(c)));
     let Some(place) = key else { return Ok(()) };
-    let path = format!("{}/{}", place.mount, place.relative);
-    match open_below(open_root()?.as_fd(), &path) {
+    let path = CString::new(format!("{}/{}", place.mount, place.relative)).unwrap_or_default();
+    match sys::fs::lstatat(CWD, &path) {
         // Whatever else is wrong, `create` will find it and say so.
         Err(_) => Ok(()),
         Ok(_) => super::open(&plan.paths())?.refuse_used(),
@@ -37,9 +38,8 @@ pub fn refuse_used(plan: &CgroupPlan) -> Result<()> {
 pub fn create(plan: &CgroupPlan) -> Result<Made<'_>> {
     let cgroup = Cgroup { dirs: Vec::with_capacity(plan.places.len()) };
     let mut made = Made { plan, cgroup, join: Join::default(), created: Vec::new() };
-    let root = open_root()?;
     for place in &plan.places {
-        made.add(root.as_fd(), place).map_err(|e| e.context("unable to apply cgroup configuration"))?;
+        made.add(place).map_err(|e| e.context("unable to apply cgroup configuration"))?;
     }
     limit::apply(&made.cgroup, plan.limits.writes.iter().filter(|write| write.stage == Stage::Make))?;
     for dir in &made.cgroup.dirs {
@@ -79,10 +79,9 @@ impl Made<'_> {
         Cgroup { dirs: std::mem::take(&mut self.cgroup.dirs) }
     }
 
-    fn add(&mut self, root: BorrowedFd<'_>, place: &Place) -> Result<()> {
-        let mount = open_below(root, &place.mount).or_unable(|| format!("open {}", place.mount))?;
+    fn add(&mut self, place: &Place) -> Result<()> {
         let index = self.cgroup.dirs.len();
-        self.cgroup.dirs.push(Dir::new(&place.controllers, mount, &place.mount, &place.relative));
+        self.cgroup.dirs.push(Dir::new(&place.controllers, &place.mount, &place.relative));
         match self.mkdir(index) {
             Ok(new) => self.prepare(&self.cgroup.dirs[index], new),
             // Without a limit to set, a rootless container goes on in the cgroup of its creator.
@@ -109,10 +108,10 @@ impl Made<'_> {
         for (index, path) in self.created.iter().rev().filter(|(index, _)| selected(*index)) {
             let dir = &self.cgroup.dirs[*index];
             let _ = if path == dir.relative() {
-                remove::tree(dir.base(), path, deadline)
+                remove::tree(&dir.path(), deadline)
             } else {
                 // Another container may have come to live below it.
-                remove::empty(dir.base(), path)
+                remove::empty(&dir.sibling(path))
             };
         }
         self.created.retain(|(index, _)| !selected(*index));
@@ -123,7 +122,7 @@ impl Made<'_> {
     fn mkdir(&mut self, index: usize) -> sys::Result<bool> {
         let dir = &self.cgroup.dirs[index];
         let relative = dir.relative();
-        let mut make = |path: &str| match mkdir(dir.base(), path) {
+        let mut make = |path: &str| match mkdir(&dir.sibling(path)) {
             Err(Errno::EEXIST) => Ok(false),
             result => result.map(|()| {
                 self.created.push((index, path.to_owned()));
@@ -167,13 +166,13 @@ impl Made<'_> {
             let unable = || format!("copy {file} from the parent of the cgroup {}", dir.path());
             if self.plan.limits.writes.iter().any(|write| write.file == file) {
                 if !parent.is_empty() {
-                    inherit(dir.base(), parent, file).or_unable(unable)?;
+                    inherit(dir, parent, file).or_unable(unable)?;
                 }
             } else if new {
-                let value = inherit(dir.base(), parent, file).or_unable(unable)?;
+                let value = inherit(dir, parent, file).or_unable(unable)?;
                 dir.write(file, &value).or_unable(unable)?;
             } else {
-                inherit(dir.base(), dir.relative(), file).or_unable(unable)?;
+                inherit(dir, dir.relative(), file).or_unable(unable)?;
             }
         }
         Ok(())
@@ -182,18 +181,18 @@ impl Made<'_> {
     /// A v2 cgroup has the controllers that its parent hands on, which are those handed on to it.
     fn enable_controllers(&self, dir: &Dir) -> Result<()> {
         let unable = || format!("enable the controllers of the cgroup {}", dir.path());
-        let available = value_at(dir.base(), "cgroup.controllers").or_unable(unable)?;
+        let available = value(&dir.sibling("cgroup.controllers")).or_unable(unable)?;
         let wanted: Vec<&str> = available.split_whitespace().collect();
-        let handed = value_at(dir.base(), &control(parent(dir.relative()))).or_unable(unable)?;
+        let handed = value(&control(dir, parent(dir.relative()))).or_unable(unable)?;
         if !wanted.iter().all(|controller| handed.split_whitespace().any(|h| h == *controller)) {
             let all = wanted.iter().map(|c| format!("+{c}")).collect::<Vec<_>>();
             let ends = dir.relative().match_indices('/').map(|(i, _)| i);
             for ancestor in [""].into_iter().chain(ends.map(|end| &dir.relative()[..end])) {
-                if write_at(dir.base(), &control(ancestor), &all.join(" ")).is_err() {
+                if write_at(CWD, &control(dir, ancestor), &all.join(" ")).is_err() {
                     // One that cannot be had must not keep the others away. What is missing in the end
                     // is told by the write that needs it.
                     for one in &all {
-                        let _ = write_at(dir.base(), &control(ancestor), one);
+                        let _ = write_at(CWD, &control(dir, ancestor), one);
                     }
                 }
             }
@@ -203,7 +202,7 @@ impl Made<'_> {
 
     /// Below a threaded cgroup only some controllers work.
     fn settle_type(&self, dir: &Dir) -> Result<()> {
-        let kind = value_at(dir.base(), &format!("{}/cgroup.type", dir.relative()));
+        let kind = value(&format!("{}/cgroup.type", dir.path()));
         let kind = kind.or_unable(|| format!("read cgroup.type of the cgroup {}", dir.path()))?;
         if kind == "domain" {
             return Ok(());
@@ -259,27 +258,26 @@ impl Dir {
     }
 }
 
-fn mkdir(mount: BorrowedFd<'_>, relative: &str) -> sys::Result<()> {
-    sys::fs::mkdirat(mount, &CString::new(relative).map_err(|_| Errno::EINVAL)?, 0o755)
+fn mkdir(path: &str) -> sys::Result<()> {
+    sys::fs::mkdirat(CWD, &CString::new(path).map_err(|_| Errno::EINVAL)?, 0o755)
 }
 
 fn parent(relative: &str) -> &str {
     relative.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-fn control(relative: &str) -> String {
-    format!("{relative}/cgroup.subtree_control").trim_start_matches('/').to_owned()
+fn control(dir: &Dir, relative: &str) -> String {
+    format!("{}/cgroup.subtree_control", dir.sibling(relative))
 }
 
 /// The value of a cpuset file, filled from above where it is empty.
-fn inherit(base: BorrowedFd<'_>, relative: &str, file: &str) -> sys::Result<String> {
-    let path = format!("{relative}/{file}");
-    let path = path.trim_start_matches('/');
-    let value = value_at(base, path)?;
-    if !value.is_empty() || relative.is_empty() {
-        return Ok(value);
+fn inherit(dir: &Dir, relative: &str, file: &str) -> sys::Result<String> {
+    let path = format!("{}/{file}", dir.sibling(relative));
+    let here = value(&path)?;
+    if !here.is_empty() || relative.is_empty() {
+        return Ok(here);
     }
-    let value = inherit(base, parent(relative), file)?;
-    write_at(base, path, &value)?;
-    Ok(value)
+    let above = inherit(dir, parent(relative), file)?;
+    write_at(CWD, &path, &above)?;
+    Ok(above)
 }

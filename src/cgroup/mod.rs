@@ -2,8 +2,8 @@
 //! The cgroups of a container: made and limited as planned, joined, frozen, killed, removed. Runs in the
 //! parent only; the child joins by descriptors that were opened here.
 //!
-//! Every file is opened with openat2(2) below a directory of a cgroup filesystem, without links and
-//! without crossing a mount, so a path in a config or in the state can name nothing else
+//! Every file is opened with openat2(2) by a clean path below what has proven to be a cgroup
+//! filesystem, and without links, so a path in a config or in the state can name nothing else
 //! (CVE-2023-6476, CVE-2025-47291). May name: plan, host, sys, error.
 
 mod devices;
@@ -17,14 +17,13 @@ mod remove;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use dir::Dir;
+use dir::{Dir, open_at};
 pub use make::{Made, create, refuse_used};
 
 use crate::error::{Error, Result, While};
-use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY, Resolve};
+use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, CWD, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY};
 use crate::sys::{self, Errno};
 
 /// One directory in each hierarchy.
@@ -41,7 +40,8 @@ pub struct Join {
 
 impl Drop for Join {
     fn drop(&mut self) {
-        sys::close::close_all(std::mem::take(&mut self.tasks));
+        let tasks = std::mem::take(&mut self.tasks);
+        sys::close::close_all(tasks.into_iter().chain(self.unified.take()).collect());
     }
 }
 
@@ -61,12 +61,11 @@ impl Join {
 /// The cgroups of an existing container, from the paths in its state. What is gone is no error: it may
 /// have been removed by a delete that was cut short.
 pub fn open(paths: &BTreeMap<String, String>) -> Result<Cgroup> {
-    let root = open_root()?;
     let mut dirs = Vec::new();
     for (controllers, path) in paths {
         let what = || format!("open the parent of the cgroup {path}");
         let (parent, name) = split(path).ok_or(Errno::EINVAL).or_unable(what)?;
-        let base = match open_below(root.as_fd(), parent) {
+        let base = match open_at(CWD, parent, O_PATH | O_DIRECTORY) {
             Err(Errno::ENOENT) => continue,
             result => result.or_unable(what)?,
         };
@@ -78,7 +77,7 @@ pub fn open(paths: &BTreeMap<String, String>) -> Result<Cgroup> {
                 Error::new(format!("unable to {}", what())).because("it is not in a cgroup filesystem")
             );
         }
-        dirs.push(Dir::new(controllers, base, parent, name));
+        dirs.push(Dir::new(controllers, parent, name));
     }
     Ok(Cgroup { dirs })
 }
@@ -87,16 +86,6 @@ pub fn open(paths: &BTreeMap<String, String>) -> Result<Cgroup> {
 fn split(path: &str) -> Option<(&str, &str)> {
     let clean = path.strip_prefix('/')?.split('/').all(|part| !matches!(part, "" | "." | ".."));
     path.rsplit_once('/').filter(|_| clean)
-}
-
-fn open_root() -> Result<OwnedFd> {
-    sys::fs::open(c"/", O_PATH | O_DIRECTORY).or_unable(|| "open the root directory".to_owned())
-}
-
-/// Opens an absolute path of the host that has no links in it.
-fn open_below(root: BorrowedFd<'_>, path: &str) -> sys::Result<OwnedFd> {
-    let relative = CString::new(path.trim_start_matches('/')).map_err(|_| Errno::EINVAL)?;
-    sys::fs::openat2(root, &relative, O_PATH | O_DIRECTORY, 0, Resolve::BeneathMounts)
 }
 
 impl Cgroup {

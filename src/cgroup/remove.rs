@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Cgroup;
 use super::dir::{open_at, open_child};
 use crate::error::{Result, While};
-use crate::sys::fs::{O_DIRECTORY, O_RDONLY};
+use crate::sys::fs::{CWD, O_DIRECTORY, O_RDONLY};
 use crate::sys::{self, Errno};
 
 /// A killed process leaves its cgroup a moment after it can be waited for.
@@ -24,7 +24,7 @@ impl Cgroup {
         let deadline = deadline();
         let mut outcome = Ok(());
         for dir in &self.dirs {
-            let removed = tree(dir.base(), dir.relative(), deadline);
+            let removed = tree(&dir.path(), deadline);
             let removed =
                 removed.or_unable(|| format!("remove the cgroup {}", dir.path())).map_err(|error| {
                     let pids = dir.pids().unwrap_or_default();
@@ -41,22 +41,22 @@ impl Cgroup {
 }
 
 /// EBUSY when there is anything in it.
-pub(super) fn empty(base: BorrowedFd<'_>, relative: &str) -> sys::Result<()> {
-    rmdir(base, &CString::new(relative).map_err(|_| Errno::EINVAL)?)
+pub(super) fn empty(path: &str) -> sys::Result<()> {
+    rmdir(CWD, &CString::new(path).map_err(|_| Errno::EINVAL)?)
 }
 
 /// One rmdir(2) for what has no cgroups below it and no processes.
-pub(super) fn tree(base: BorrowedFd<'_>, relative: &str, deadline: Instant) -> sys::Result<()> {
-    let path = CString::new(relative).map_err(|_| Errno::EINVAL)?;
-    match rmdir(base, &path) {
+pub(super) fn tree(path: &str, deadline: Instant) -> sys::Result<()> {
+    let name = CString::new(path).map_err(|_| Errno::EINVAL)?;
+    match rmdir(CWD, &name) {
         Err(Errno::EBUSY | Errno::ENOTEMPTY) => {}
         result => return result,
     }
-    match open_at(base, relative, O_RDONLY | O_DIRECTORY) {
+    match open_at(CWD, path, O_RDONLY | O_DIRECTORY) {
         Err(Errno::ENOENT) => return Ok(()),
         top => children(top?, deadline)?,
     }
-    rmdir_patiently(base, &path, deadline)
+    rmdir_patiently(CWD, &name, deadline)
 }
 
 /// Everything below a directory, deepest first, with one descriptor and no recursion: a container may

@@ -98,10 +98,5 @@ fn root_refused() -> Error {
 fn default_root() -> PathBuf {
     // A procfs that cannot be read is no user namespace's.
     let in_user_namespace = || user::in_user_namespace().unwrap_or(false);
-    container::default_root(
-        account::effective_uid(),
-        in_user_namespace,
-        &|name| std::env::var_os(name),
-        "tare",
-    )
+    container::default_root(account::effective_uid, in_user_namespace, &|name| std::env::var_os(name), "tare")
 }

@@ -82,5 +82,7 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
             Err(error) => return Err(error),
         }
     }
+    // Exit closes what they hold.
+    std::mem::forget((launched.child, foreground));
     Ok(exit.code())
 }

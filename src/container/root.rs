@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// `$XDG_RUNTIME_DIR/<program>` for a user who is not really root, `/run/<program>` for root. Who is root
 /// only in a user namespace says so by USER, and then means the machine's directory, as with runc.
 pub fn default_root(
-    euid: u32,
+    euid: impl FnOnce() -> u32,
     in_user_namespace: impl FnOnce() -> bool,
     env: &dyn Fn(&str) -> Option<OsString>,
     program: &str,
@@ -15,7 +15,7 @@ pub fn default_root(
     let runtime_dir = env("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
     let is_root = || env("USER").as_deref() == Some(OsStr::new("root"));
     match runtime_dir {
-        Some(dir) if euid != 0 || (in_user_namespace() && !is_root()) => Path::new(&dir).join(program),
+        Some(dir) if euid() != 0 || (in_user_namespace() && !is_root()) => Path::new(&dir).join(program),
         _ => Path::new("/run").join(program),
     }
 }
@@ -43,7 +43,7 @@ mod tests {
                 "USER" => user.map(OsString::from),
                 _ => None,
             };
-            let chosen = default_root(euid, || in_user_namespace, &env, "tare");
+            let chosen = default_root(|| euid, || in_user_namespace, &env, "tare");
             assert_eq!(chosen, Path::new(root), "{euid} {in_user_namespace} {xdg:?} {user:?}");
         }
     }

@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 
 use super::{Done, Fault, Init};
 use crate::step::{Program, Slot};
+use crate::sys::close::Brief;
 use crate::sys::fs::{self, S_IFDIR};
 use crate::sys::{self, Errno};
 
@@ -35,7 +36,8 @@ impl<'p> Init<'p> {
             }
         }
         // What waits for `start` has nothing open that leads out of the container (CVE-2024-21626).
-        (self.root, self.proc, self.null, self.empty) = (None, None, None, None);
+        let own = [&mut self.root, &mut self.proc, &mut self.null, &mut self.empty];
+        own.into_iter().for_each(|fd| drop(fd.take().map(Brief::from)));
         self.close_all_but(false);
         Ok(sys::signal::unblock_all()?)
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The same mounts by mount(2), for kernels and outer filters without the new API (before 5.2, 5.12).
+//! The same mounts by mount(2), where it is one call for many; and for kernels and outer filters without
+//! the new API (before 5.2, 5.12).
 //!
 //! A target is still a descriptor: a directory becomes the working directory, a file is named
 //! through /proc/self/fd of the host's procfs, which is there until the root is switched.
@@ -11,8 +12,8 @@ use super::{Done, resolve};
 use crate::step::{BindMount, FsMount};
 use crate::sys::fs::{self, S_IFDIR};
 use crate::sys::mount::{
-    self, ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, ATTR_STRICTATIME,
-    Attr, Depth,
+    self, ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW, ATTR_RDONLY,
+    ATTR_STRICTATIME, Attr, Depth,
 };
 use crate::sys::{Errno, Result};
 
@@ -38,6 +39,9 @@ impl FdPath {
     }
 }
 
+/// Since Linux 5.10; libc has it not.
+const MS_NOSYMFOLLOW: u64 = 0x100;
+
 fn flags(attrs: u64) -> u64 {
     [
         (ATTR_RDONLY, libc::MS_RDONLY),
@@ -47,6 +51,7 @@ fn flags(attrs: u64) -> u64 {
         (ATTR_NOATIME, libc::MS_NOATIME),
         (ATTR_STRICTATIME, libc::MS_STRICTATIME),
         (ATTR_NODIRATIME, libc::MS_NODIRATIME),
+        (ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW),
     ]
     .iter()
     .filter(|(attr, _)| attrs & attr != 0)
@@ -61,8 +66,7 @@ pub(super) fn propagation(path: &CStr, propagation: u64, depth: Depth) -> Result
 pub(super) fn filesystem(mount: &FsMount, target: BorrowedFd<'_>) -> Result<()> {
     fs::fchdir(target)?;
     let data = Some(mount.data.as_c_str()).filter(|data| !data.is_empty());
-    mount::mount(Some(&mount.source), c".", Some(&mount.kind), flags(mount.attrs), data)?;
-    fs::chdir(c"/")
+    mount::mount(Some(&mount.source), c".", Some(&mount.kind), flags(mount.attrs), data)
 }
 
 /// The mount that is on a directory which was opened before it.

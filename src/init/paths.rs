@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::{Done, Init, NOT_IN_FORCE, old_mount, resolve};
 use crate::step::InRoot;
 use crate::sys::close::Brief;
-use crate::sys::fs::{self, O_PATH, S_IFCHR, S_IFDIR};
+use crate::sys::fs::{self, O_PATH, S_IFCHR};
 use crate::sys::mount::{self, ATTR_RDONLY, Attr, Depth};
 use crate::sys::{Errno, Result};
 
@@ -24,20 +24,32 @@ impl Init<'_> {
     /// The host's /dev/null over a file, an empty directory over a directory. The image's own
     /// /dev/null, which could be anything, has no part in it (CVE-2025-31133).
     pub(super) fn mask(&mut self, path: &InRoot) -> Done {
-        let Some(target) = existing(self.root()?, path)? else { return Ok(()) };
-        if !fs::fstat(target.as_fd())?.is(S_IFDIR) {
-            let null = match self.null.take() {
-                Some(null) => null,
-                None => open_null()?,
-            };
-            let mask = bind_of(null.as_fd(), target.as_fd());
-            self.null = Some(null);
-            return mask;
+        match resolve::open_dir(self.root()?, path) {
+            Ok(directory) => self.mask_directory(directory.as_fd()),
+            Err(Errno::ENOENT) => Ok(()),
+            Err(Errno::ENOTDIR) => match existing(self.root()?, path)? {
+                Some(file) => self.mask_file(file.as_fd()),
+                None => Ok(()),
+            },
+            Err(e) => Err(e.into()),
         }
+    }
+
+    fn mask_file(&mut self, target: BorrowedFd<'_>) -> Done {
+        let null = match self.null.take() {
+            Some(null) => null,
+            None => open_null()?,
+        };
+        let mask = bind_of(null.as_fd(), target);
+        self.null = Some(null);
+        mask
+    }
+
+    fn mask_directory(&mut self, target: BorrowedFd<'_>) -> Done {
         match &self.empty {
-            Some(empty) => bind_of(empty.as_fd(), target.as_fd()),
+            Some(empty) => bind_of(empty.as_fd(), target),
             None => {
-                self.empty = empty_directory(target.as_fd())?;
+                self.empty = empty_directory(target)?;
                 Ok(())
             }
         }

@@ -56,6 +56,11 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &InRoot) -> Result<Brief> {
     fs::openat2(root, &path.0, O_PATH, 0, Resolve::InRoot).map(Brief::from)
 }
 
+/// The same of a directory: anything else is ENOTDIR.
+pub(super) fn open_dir(root: BorrowedFd<'_>, path: &InRoot) -> Result<Brief> {
+    fs::openat2(root, &path.0, O_PATH | O_DIRECTORY, 0, Resolve::InRoot).map(Brief::from)
+}
+
 /// A directory that is one itself: a link or anything else in its place is ENOTDIR.
 pub(super) fn directory_entry(root: BorrowedFd<'_>, path: &InRoot) -> Result<Brief> {
     fs::openat2(root, &path.0, O_PATH | O_NOFOLLOW | O_DIRECTORY, 0, Resolve::InRoot).map(Brief::from)

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::{Done, Init, old_mount};
 use crate::step::Slot;
+use crate::sys::close::Brief;
 use crate::sys::fs::{self, O_NOCTTY, O_RDWR, Resolve, S_IFCHR};
 use crate::sys::mount::{self, Depth};
 use crate::sys::tty::{self, Size};
@@ -52,17 +53,17 @@ impl Init<'_> {
 impl Init<'_> {
     pub(super) fn reopen_null(&mut self) -> Done {
         for number in 0..3 {
-            let stream = fs::inherited(number)?;
-            if is_null(stream)? {
+            if is_null(fs::stream(number))? {
                 let root = self.root()?;
                 let path = c"dev/null";
                 let found = fs::openat2(root, path, fs::O_PATH | fs::O_NOFOLLOW, 0, Resolve::InRoot)?;
+                let found = Brief::from(found);
                 if !is_null(found.as_fd())? {
                     // A file of the image's in its place would get the container's output (CVE-2026-88265).
                     return Err(Errno::ENXIO.into());
                 }
                 let flags = O_RDWR | O_NOCTTY | fs::O_NOFOLLOW | fs::O_NONBLOCK;
-                let null = fs::openat2(root, path, flags, 0, Resolve::InRoot)?;
+                let null = Brief::from(fs::openat2(root, path, flags, 0, Resolve::InRoot)?);
                 fs::dup_to(null.as_fd(), number)?;
             }
         }

@@ -25,8 +25,8 @@ pub enum Resolve {
     InRootNoLinks,
     /// Never out of the directory (an escape is EXDEV), no links at all, no other filesystem.
     Beneath,
-    /// Never out of the directory, but into filesystems mounted below it; no links.
-    BeneathMounts,
+    /// An absolute path of the host may be given too, and filesystems crossed; no links at all.
+    NoLinks,
 }
 
 const RESOLVE_NO_XDEV: u64 = 0x01;
@@ -43,7 +43,7 @@ impl Resolve {
             Resolve::Beneath => {
                 RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
             }
-            Resolve::BeneathMounts => RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+            Resolve::NoLinks => RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
         }
     }
 }
@@ -414,6 +414,13 @@ pub fn inherited(number: i32) -> Result<BorrowedFd<'static>> {
     check(unsafe { libc::fcntl(number, libc::F_GETFD) }.into())?;
     // SAFETY: it is open, and nothing in this program owns or closes what it inherited.
     Ok(unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// One of the three standard streams, which `entry::prepare` has found open or made so.
+pub fn stream(number: i32) -> BorrowedFd<'static> {
+    assert!((0..3).contains(&number));
+    // SAFETY: open for the life of the process, and owned by nothing in it.
+    unsafe { BorrowedFd::borrow_raw(number) }
 }
 
 /// An anonymous file that can be sealed and executed (memfd_create(2); MFD_EXEC since Linux 6.3).

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Network devices.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+use super::close::Brief;
 use super::{Result, check_unit};
 
 /// struct ifreq with flags in its union.
@@ -17,9 +18,11 @@ struct Request {
 
 /// Sets `lo` of the caller's network namespace up.
 pub fn loopback_up() -> Result<()> {
-    let socket = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    let socket = Brief::from(socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?);
     let mut request =
         Request { name: [0; 16], flags: (libc::IFF_UP | libc::IFF_RUNNING) as i16, rest: [0; 22] };
     request.name[..2].copy_from_slice(b"lo");
-    check_unit(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into())
+    check_unit(
+        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into(),
+    )
 }
