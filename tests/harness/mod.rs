@@ -5,6 +5,8 @@
 
 mod command;
 mod config;
+mod enosys;
+mod fd_socket;
 mod left;
 mod mountinfo;
 mod pty;
@@ -22,9 +24,11 @@ use tempfile::TempDir;
 
 pub(crate) use command::{Output, Running, after, finish, wait_for};
 pub(crate) use config::base;
+pub(crate) use enosys::without;
+pub(crate) use fd_socket::FdSocket;
 pub(crate) use left::{alive, cgroup_mounts, processes};
 pub(crate) use mountinfo::{Mount, mounts};
-pub(crate) use pty::{ConsoleSocket, Terminal};
+pub(crate) use pty::Terminal;
 
 pub(crate) fn runtime() -> String {
     std::env::var("RUNTIME").unwrap_or_else(|_| env!("CARGO_BIN_EXE_tare").into())

@@ -6,12 +6,12 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::terminal::Outer;
-use crate::harness::{ConsoleSocket, Container, Terminal, alive, base};
+use crate::harness::{Container, FdSocket, Terminal, alive, base};
 
 #[test]
 fn detached_by_console_socket() {
     let c = Container::new().up();
-    let socket = ConsoleSocket::bind(c.bundle());
+    let socket = FdSocket::bind(c.bundle());
     let flags = ["--tty", "--detach", "--console-socket", socket.arg(), "--pid-file", "pid"];
     c.exec(&flags, &["sh", "-c", "tty; echo ready; exec sleep 1000"]).ok();
     let terminal = Terminal::new(socket.receive().1);
@@ -28,7 +28,7 @@ fn by_process_file() {
     process["terminal"] = json!(true);
     process["consoleSize"] = json!({ "height": 31, "width": 97 });
     fs::write(c.path("process.json"), process.to_string()).unwrap();
-    let socket = ConsoleSocket::bind(c.bundle());
+    let socket = FdSocket::bind(c.bundle());
     let args = ["exec", "--process", "process.json", "--console-socket", socket.arg(), "--detach", &c.id];
     c.cmd(&args).ok();
     Terminal::new(socket.receive().1).expect("31 97\r\n/dev/pts/0");
@@ -59,7 +59,7 @@ fn foreground() {
 #[test]
 fn without_the_flag_there_is_none() {
     let c = Container::new().set("/process/terminal", json!(true));
-    let socket = ConsoleSocket::bind(c.bundle());
+    let socket = FdSocket::bind(c.bundle());
     let c = c.args(&["sleep", "1000"]);
     c.run(&["--detach", "--console-socket", socket.arg()]).ok();
     let _terminal = socket.receive();

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use serde_json::json;
 
-use crate::harness::{ConsoleSocket, Container, Running, Terminal, finish};
+use crate::harness::{Container, FdSocket, Running, Terminal, finish};
 
 fn with(script: &str) -> Container {
     Container::new().set("/process/terminal", json!(true)).sh(script)
@@ -17,7 +17,7 @@ fn with(script: &str) -> Container {
 
 /// The other side of a console socket: containerd's shim or conmon.
 fn create(c: &Container) -> Terminal {
-    let socket = ConsoleSocket::bind(c.bundle());
+    let socket = FdSocket::bind(c.bundle());
     c.create(&["--console-socket", socket.arg()]).ok();
     let (name, master) = socket.receive();
     assert!(!name.is_empty());
@@ -37,7 +37,7 @@ fn master_comes_by_the_console_socket() {
 #[test]
 fn run_detached_takes_a_console_socket_too() {
     let c = with("tty; sleep 1000");
-    let socket = ConsoleSocket::bind(c.bundle());
+    let socket = FdSocket::bind(c.bundle());
     c.run(&["--detach", "--console-socket", socket.arg()]).ok();
     Terminal::new(socket.receive().1).expect("/dev/pts/0");
 }
@@ -89,7 +89,7 @@ fn socket_and_terminal_go_together() {
     let c = with("true");
     c.create(&[]).fails(1, "cannot allocate tty if runc will detach without setting console socket");
     c.run(&["--detach"]).fails(1, "cannot allocate tty if runc will detach without setting console socket");
-    let socket = ConsoleSocket::bind(c.bundle());
+    let socket = FdSocket::bind(c.bundle());
     let words = "cannot use console socket if runc will not detach or allocate tty";
     c.run(&["--console-socket", socket.arg()]).fails(1, words);
     let c = c.set("/process/terminal", json!(false));

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A kernel without the newer syscalls, or an outer filter that does not know them: the container is the same.
+use std::fs;
+use std::process::Command;
+
+use libc::{
+    SYS_clone3, SYS_close_range, SYS_faccessat2, SYS_fsconfig, SYS_fsmount, SYS_fsopen, SYS_mount_setattr,
+    SYS_move_mount, SYS_open_tree, c_long,
+};
+use serde_json::json;
+
+use crate::harness::{Container, FdSocket, Terminal, finish, mounts, only_tare, without};
+
+/// The first five came with Linux 5.2, the last with 5.12.
+const MOUNT_API: [c_long; 6] =
+    [SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_open_tree, SYS_move_mount, SYS_mount_setattr];
+
+/// The default config with binds of every kind, a tmpfs, a device and more to mask.
+fn container() -> Container {
+    let c = Container::new();
+    fs::create_dir_all(c.path("dir/below")).unwrap();
+    fs::write(c.path("dir/file"), "text\n").unwrap();
+    fs::create_dir_all(c.rootfs("masked")).unwrap();
+    fs::write(c.rootfs("masked/secret"), "secret\n").unwrap();
+    let (dir, file) = (c.path("dir"), c.path("dir/file"));
+    let device = json!({ "path": "/dev/own", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640 });
+    let tmpfs = ["nosuid", "noatime", "mode=1770", "size=64k"];
+    c.bind(&dir, "/dir", &["bind"])
+        .bind(&dir, "/new/ro", &["rbind", "ro", "nosuid", "nodev", "noexec"])
+        .bind(&dir, "/slave", &["rbind", "rslave"])
+        .bind(&file, "/etc/file", &["bind", "ro"])
+        .mount(json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": tmpfs }))
+        .config(|c| {
+            let more = ["/masked", "/dir/below", "/proc/version", "/nosuch"].map(|p| json!(p));
+            c["linux"]["maskedPaths"].as_array_mut().unwrap().extend(more);
+        })
+        .set("/linux/devices", json!([device]))
+        .set("/linux/sysctl", json!({ "net.ipv4.ip_forward": "1" }))
+}
+
+fn without_cgroups(c: Container) -> Container {
+    c.config(|c| c["mounts"].as_array_mut().unwrap().retain(|m| m["type"] != "cgroup"))
+}
+
+/// How things are in the container, and below its mounts.
+const LOOK: &str = r#"
+    cat /proc/self/mountinfo; echo ----
+    for d in /masked /dir/below /dir /new/ro /copied; do echo "$d:" $(ls $d 2>/dev/null); done
+    for f in /etc/file /proc/version /dir/file; do echo "$f:" $(cat $f); done
+    for p in /tmp /covered /dev /dev/null /dev/own /dev/ptmx /etc/file /new/ro; do
+        stat -c '%n %F %a %u %t %T' $p 2>/dev/null; done
+    ls /dev; ls -l /dev | grep -- '->' | sed 's/.* //'
+    echo x >/dev/null && echo null
+    for f in / /new/ro/ /etc/file /sys/ /proc/sys/ /masked/ /dir/below/; do touch "$f"x 2>&1; done
+    cat /proc/sys/net/ipv4/ip_forward
+    grep -E '^(Cap|NoNew)' /proc/self/status; ls /proc/self/fd | wc -l; pwd; id
+"#;
+
+/// Left out is what mount(2) gives another value that means the same: a mount's source, "ro" for the whole file system
+/// beside that of the mount.
+fn look(syscalls: &[c_long], container: Container) -> String {
+    let c = container.sh(LOOK);
+    let out = finish(without(syscalls, c.on("run", &[]))).ok().stdout();
+    let (table, rest) = out.split_once("----\n").unwrap();
+    let lines = mounts(table).map(|m| {
+        let data = m.data.trim_start_matches("ro").trim_start_matches("rw");
+        format!("{:?} {:?} {:?} {} {data}\n", m.at, m.flags, m.propagation, m.fs)
+    });
+    lines.collect::<String>() + rest
+}
+
+#[track_caller]
+fn is_the_same(syscalls: &[c_long], container: impl Fn() -> Container) {
+    let (whole, without) = (look(&[], container()), look(syscalls, container()));
+    let differ = |a: &str, b: &str| {
+        a.lines().filter(|l| !b.lines().any(|m| m == *l)).fold(String::new(), |all, l| all + l + "\n")
+    };
+    let (more, less) = (differ(&without, &whole), differ(&whole, &without));
+    assert!(whole == without, "without {syscalls:?}\nmore:\n{more}less:\n{less}");
+}
+
+#[test]
+fn filter_answers_enosys() {
+    let c = Container::new();
+    let mut mkdir = Command::new("busybox");
+    mkdir.arg("mkdir").arg(c.path("dir"));
+    finish(without(&[libc::SYS_mkdir, libc::SYS_mkdirat], mkdir)).fails(1, "Function not implemented");
+    let mut ls = Command::new("busybox");
+    ls.arg("ls").arg(c.bundle());
+    finish(without(&[libc::SYS_mkdir, libc::SYS_mkdirat], ls)).ok();
+}
+
+#[test]
+fn without_the_mount_api() {
+    only_tare!("runc 1.1 does not use it: this is about our fallbacks");
+    is_the_same(&MOUNT_API, || without_cgroups(container()));
+}
+
+#[test]
+#[ignore = "tare: Init::cgroup_tree has no fallback"]
+fn cgroups_without_the_mount_api() {
+    only_tare!("as above");
+    is_the_same(&MOUNT_API, container);
+}
+
+#[test]
+#[ignore = "tare: mount_the_old_way does not copy up, nor give a tmpfs the mode of what it covers"]
+fn tmpfs_over_something_without_the_mount_api() {
+    only_tare!("as above");
+    let over_something = || {
+        let c = without_cgroups(container());
+        fs::create_dir_all(c.rootfs("copied/below")).unwrap();
+        fs::create_dir(c.rootfs("covered")).unwrap();
+        let tmpfs = |at: &str, options: &[&str]| json!({ "destination": at, "type": "tmpfs", "source": "tmpfs", "options": options });
+        c.mount(tmpfs("/copied", &["tmpcopyup", "ro"])).mount(tmpfs("/covered", &[]))
+    };
+    is_the_same(&MOUNT_API, over_something);
+}
+
+#[test]
+fn without_open_tree() {
+    only_tare!("as above");
+    is_the_same(&[SYS_open_tree], || without_cgroups(container()));
+}
+
+/// Linux 5.2 to 5.11.
+#[test]
+#[ignore = "tare: mounts::set and paths::make_readonly have no fallback for a mount made by the new API"]
+fn without_mount_setattr() {
+    only_tare!("as above");
+    is_the_same(&[SYS_mount_setattr], container);
+}
+
+#[test]
+#[ignore = "tare: falls back at fsopen and open_tree only, not at a later call of the same mount"]
+fn without_one_call_of_the_mount_api() {
+    only_tare!("as above");
+    for call in MOUNT_API {
+        is_the_same(&[call], || without_cgroups(container()));
+    }
+}
+
+#[test]
+fn without_close_range() {
+    only_tare!("as above");
+    is_the_same(&[SYS_close_range], container);
+}
+
+#[test]
+fn without_faccessat2() {
+    only_tare!("as above");
+    is_the_same(&[SYS_faccessat2], container);
+}
+
+#[test]
+#[ignore = "tare: process::clone gives up the v2 cgroup it was given at E2BIG and EINVAL, not at ENOSYS"]
+fn without_clone3() {
+    only_tare!("as above");
+    is_the_same(&[SYS_clone3], container);
+    let c = Container::new().up();
+    let mut exec = c.on("exec", &[]);
+    exec.arg("true");
+    finish(without(&[SYS_clone3], exec)).ok();
+}
+
+#[test]
+#[ignore = "tare: the parent opens the sources of a user namespace by open_tree alone"]
+fn user_namespace_without_the_mount_api() {
+    only_tare!("as above");
+    let no_device = |c: Container| c.set("/linux/devices", json!([]));
+    is_the_same(&MOUNT_API, || no_device(without_cgroups(container())).userns());
+}
+
+#[test]
+fn life_with_a_terminal() {
+    only_tare!("as above");
+    let calls = [MOUNT_API.as_slice(), &[SYS_close_range, SYS_faccessat2]].concat();
+    let old = |cmd| finish(without(&calls, cmd));
+    let c = without_cgroups(container()).sh("tty; ls -l /dev/console; exec sleep 1000");
+    let c = c.set("/process/terminal", json!(true));
+    let socket = FdSocket::bind(c.bundle());
+    old(c.on("create", &["--console-socket", socket.arg()])).ok();
+    let terminal = Terminal::new(socket.receive().1);
+    old(c.on("start", &[])).ok();
+    terminal.expect("/dev/pts/0\r\ncrw");
+    let mut exec = c.on("exec", &["--user", "1000"]);
+    exec.args(["sh", "-c", "cat /dir/file; id -u; ls /proc/self/fd | wc -l"]);
+    assert_eq!(old(exec).ok().stdout(), "text\n1000\n4\n");
+    let mut exec = c.on("exec", &["--tty", "--detach", "--console-socket", socket.arg()]);
+    exec.args(["sh", "-c", "tty; exec sleep 1000"]);
+    old(exec).ok();
+    Terminal::new(socket.receive().1).expect("/dev/pts/1");
+    old(c.runtime(["kill", &c.id, "KILL"])).ok();
+    c.wait_status("stopped");
+    old(c.on("delete", &[])).ok();
+}
+
+/// Paths of the image are safe by it alone: there is no other way, and nothing is begun.
+#[test]
+fn openat2_is_needed() {
+    only_tare!("as above");
+    let c = Container::new();
+    finish(without(&[libc::SYS_openat2], c.on("create", &[]))).fails(1, "function not implemented");
+}
