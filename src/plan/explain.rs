@@ -5,13 +5,16 @@ use std::ffi::CStr;
 use std::fmt;
 
 use super::{Plan, Request};
-use crate::step::{HookPoint, InRoot, Planned, Source, Step};
+use crate::step::{FsMount, HookPoint, InRoot, Planned, Source, Step};
 use crate::sys::process;
 
 /// The plan as a list, a step a line, with its place in config.json.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "clone init into new namespaces: {}", namespaces(self.clone))?;
+        if let Some(slot) = self.through {
+            writeln!(f, "  through a process in the user namespace of {}", request(&self.requests[slot.0]))?;
+        }
         for (namespace, slot) in &self.around {
             writeln!(f, "  born in {} of {}", namespaces(*namespace), request(&self.requests[slot.0]))?;
         }
@@ -106,7 +109,7 @@ fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         }
         Step::OpenRoot { path, .. } => write!(f, "open the root filesystem {}", text(path)),
         Step::PrivateRootParent { path } => write!(f, "make the mount of {} private", text(path)),
-        Step::Mount(fs) => write!(f, "mount {} on {}", text(&fs.kind), fs.target),
+        Step::Mount(fs) => fmt_mount(fs, f),
         Step::Bind(bind) => match &bind.source {
             Source::Path(source) => write!(f, "bind {} on {}", text(source), bind.target),
             Source::Opened(_) => write!(f, "bind the opened source on {}", bind.target),
@@ -126,6 +129,14 @@ fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         Step::MoveRoot => write!(f, "move the root filesystem to / and chroot into it"),
         _ => return None,
     })
+}
+
+/// What lies in it from the start is part of it: no step of its own makes it.
+fn fmt_mount(fs: &FsMount, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "mount {} on {}", text(&fs.kind), fs.target)?;
+    let inside = fs.nodes.iter().map(|(name, _)| name).chain(fs.links.iter().map(|(_, name)| name));
+    let inside: Vec<_> = inside.map(|name| text(name)).collect();
+    if inside.is_empty() { Ok(()) } else { write!(f, " with {} in it", inside.join(" ")) }
 }
 
 /// The steps that make the process.

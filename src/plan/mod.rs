@@ -238,3 +238,6 @@ impl Draft {
 fn invalid(place: impl Into<String>, what: impl Into<String>) -> Error {
     Error::new(what).at(place)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `mounts[]`, in their order.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use oci_spec::runtime::{Mount, Spec};
@@ -23,6 +24,10 @@ pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &Cg
         let place = format!("/mounts/{i}");
         let target = target(draft, mount, &place)?;
         let parsed = parse(mount);
+        let mapped = !list(mount.uid_mappings()).is_empty() || !list(mount.gid_mappings()).is_empty();
+        if mapped || parsed.idmap.is_some() {
+            return Err(invalid(format!("{place}/options"), "id-mapped mounts are not supported yet"));
+        }
         let kind = mount.typ().as_deref().unwrap_or_default();
         // Only the option makes a bind mount: the type of one is a dummy, often "none" or "bind".
         match (parsed.bind, kind) {
@@ -49,7 +54,7 @@ fn target(draft: &mut Draft, mount: &Mount, place: &str) -> Result<InRoot> {
     if target.0.as_bytes() == b"." {
         return Err(invalid(place(), "nothing can be mounted on the root itself"));
     }
-    if forbidden_in_proc(destination) {
+    if forbidden_in_proc(&target) {
         let reason = format!("{} cannot be mounted because it is inside /proc", destination.display());
         return Err(invalid(place(), reason));
     }
@@ -58,7 +63,7 @@ fn target(draft: &mut Draft, mount: &Mount, place: &str) -> Result<InRoot> {
 
 /// lxcfs mounts these; anything else in /proc could fake what the runtime and LSMs trust
 /// (CVE-2019-16884). Links in the image are caught when the target is opened.
-fn forbidden_in_proc(destination: &Path) -> bool {
+fn forbidden_in_proc(target: &InRoot) -> bool {
     const ALLOWED: [&str; 10] = [
         "cpuinfo",
         "diskstats",
@@ -71,10 +76,10 @@ fn forbidden_in_proc(destination: &Path) -> bool {
         "sys/kernel/ns_last_pid",
         "sys/crypto/fips_enabled",
     ];
-    let Ok(inside) = Path::new("/").join(destination).strip_prefix("/proc").map(Path::to_path_buf) else {
-        return false;
-    };
-    !inside.as_os_str().is_empty() && !ALLOWED.iter().any(|allowed| inside == Path::new(allowed))
+    let inside = Path::new(OsStr::from_bytes(target.0.as_bytes())).strip_prefix("proc");
+    inside.is_ok_and(|inside| {
+        !inside.as_os_str().is_empty() && !ALLOWED.iter().any(|allowed| inside == Path::new(allowed))
+    })
 }
 
 fn bind(
@@ -89,9 +94,6 @@ fn bind(
     if let Some((word, _)) = parsed.filesystem.iter().find(|(word, _)| options::word(word).is_none()) {
         let reason = format!("bind mounts cannot have any filesystem-specific options applied: {word}");
         return Err(invalid(format!("{place}/options"), reason));
-    }
-    if parsed.idmap.is_some() || !list(mount.uid_mappings()).is_empty() {
-        return Err(invalid(format!("{place}/options"), "id-mapped mounts are not supported yet"));
     }
     let source = mount.source().as_ref().filter(|s| !s.as_os_str().is_empty());
     let source = source.ok_or_else(|| invalid(format!("{place}/source"), "a bind mount needs a source"))?;

@@ -67,7 +67,7 @@ impl Namespaces {
             return Some(id);
         }
         let map = self.maps.as_ref()?.uids.iter().find(|map| map.has(id))?;
-        Some(map.host + (id - map.container))
+        map.host.checked_add(id - map.container)
     }
 
     /// Unknown (no maps given, a joined namespace) counts as mapped: the kernel decides.
@@ -158,10 +158,19 @@ fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
     if maps.len() > MOST {
         return Err(invalid(place, format!("{} id mappings: the kernel takes {MOST} at most", maps.len())));
     }
-    match maps.iter().position(|m| m.size == 0) {
-        Some(i) => Err(invalid(format!("{place}/{i}/size"), "an id mapping of size 0 maps nothing")),
-        None => Ok(()),
+    for (i, map) in maps.iter().enumerate() {
+        if map.size == 0 {
+            return Err(invalid(format!("{place}/{i}/size"), "an id mapping of size 0 maps nothing"));
+        }
+        // (uid_t)-1 is no id: the kernel refuses a range that reaches it.
+        if map.container.max(map.host).checked_add(map.size).is_none() {
+            return Err(invalid(
+                format!("{place}/{i}"),
+                "the id mapping goes beyond the last id, 4294967294",
+            ));
+        }
     }
+    Ok(())
 }
 
 /// Into the namespaces that must be there before the rest: all new ones come with the clone, but for

@@ -38,9 +38,9 @@ pub(super) fn working_directory(process: &Process) -> Result<CString> {
 /// which ends the list, so they are put in their place here.
 pub(super) fn environment(draft: &mut Draft, process: &Process, options: &Options<'_>) -> Result<()> {
     let env = variables(process, options)?;
-    let path = env.iter().rev().find_map(|v| v.strip_prefix("PATH=")).map(str::to_owned);
-    let home = env.iter().rposition(|v| v.starts_with("HOME="));
-    for (i, variable) in env.iter().enumerate() {
+    let path = env.iter().rev().find_map(|(_, v)| v.strip_prefix("PATH=")).map(str::to_owned);
+    let home = env.iter().rposition(|(_, v)| v.starts_with("HOME="));
+    for (i, variable) in &env {
         draft.plan.env.push(short(variable, || format!("/process/env/{i}"))?);
     }
     for (i, arg) in list(process.args()).iter().enumerate() {
@@ -48,7 +48,7 @@ pub(super) fn environment(draft: &mut Draft, process: &Process, options: &Option
     }
     let before_identity = position(draft, |step| matches!(step, Step::WorkingDirectory { last: false, .. }));
     let mut steps = Vec::new();
-    if home.is_none_or(|i| env[i] == "HOME=") {
+    if home.is_none_or(|i| env[i].1 == "HOME=") {
         draft.plan.home = Some(home.unwrap_or(draft.plan.env.len()));
         if home.is_none() {
             draft.plan.env.push(c"HOME=/".to_owned());
@@ -69,9 +69,9 @@ fn position(draft: &Draft, is: impl Fn(&Step) -> bool) -> usize {
     draft.plan.steps.iter().position(|planned| is(&planned.step)).unwrap_or(draft.plan.steps.len())
 }
 
-/// Of a name that is there twice the last stays, as in runc and Docker.
-fn variables(process: &Process, options: &Options<'_>) -> Result<Vec<String>> {
-    let mut env: Vec<String> = Vec::new();
+/// Each with its place in config.json. Of a name that is there twice the last stays, as in runc and Docker.
+fn variables(process: &Process, options: &Options<'_>) -> Result<Vec<(usize, String)>> {
+    let mut env: Vec<(usize, String)> = Vec::new();
     let mut names = std::collections::BTreeMap::new();
     for (i, variable) in list(process.env()).iter().enumerate() {
         let name = match variable.split_once('=') {
@@ -82,18 +82,19 @@ fn variables(process: &Process, options: &Options<'_>) -> Result<Vec<String>> {
             }
         };
         if let Some(earlier) = names.insert(name.to_owned(), env.len()) {
-            env[earlier] = String::new();
+            env[earlier].1.clear();
         }
-        env.push(variable.clone());
+        env.push((i, variable.clone()));
     }
-    env.retain(|variable| !variable.is_empty());
+    env.retain(|(_, variable)| !variable.is_empty());
+    let mut add = |variable| env.push((env.len(), variable));
     if let Some((count, names)) = &options.listen_fds {
-        env.push(format!("LISTEN_FDS={count}"));
-        env.push("LISTEN_PID=1".into());
-        env.extend(names.iter().map(|names| format!("LISTEN_FDNAMES={names}")));
+        add(format!("LISTEN_FDS={count}"));
+        add("LISTEN_PID=1".into());
+        names.iter().for_each(|names| add(format!("LISTEN_FDNAMES={names}")));
     }
     if options.notify_dir.is_some() {
-        env.push("NOTIFY_SOCKET=/run/notify/notify.sock".into());
+        add("NOTIFY_SOCKET=/run/notify/notify.sock".into());
     }
     Ok(env)
 }
