@@ -26,7 +26,7 @@ pub struct Bundle {
 
 impl Bundle {
     pub fn read(path: &Path) -> Result<Bundle> {
-        let name = c_string(&path.join("config.json"), String::new)?;
+        let name = c_string(path.join("config.json"), String::new)?;
         let config = match sys::fs::open(&name, sys::fs::O_RDONLY) {
             Ok(file) => read_config(&file)?,
             Err(Errno::ENOENT | Errno::ENOTDIR) => {

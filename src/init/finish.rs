@@ -37,7 +37,7 @@ impl<'p> Init<'p> {
         }
         // What waits for `start` has nothing open that leads out of the container (CVE-2024-21626).
         let own = [&mut self.root, &mut self.proc, &mut self.null, &mut self.empty];
-        own.into_iter().for_each(|fd| drop(fd.take().map(Brief::from)));
+        let _: [Option<Brief>; 4] = own.map(|fd| fd.take().map(Brief::from));
         self.close_all_but(false);
         Ok(sys::signal::unblock_all()?)
     }

@@ -25,9 +25,19 @@ impl fmt::Display for Plan {
             } else {
                 writeln!(f, "{i:3}  {step}  ({place})")?;
             }
+            if let Step::Mount(fs) = step {
+                contents(fs, f)?;
+            }
         }
         Ok(())
     }
+}
+
+/// What a filesystem has in it before anyone can see it: no step of its own makes it.
+fn contents(fs: &FsMount, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let names = fs.nodes.iter().map(|(name, _)| name).chain(fs.links.iter().map(|(_, name)| name));
+    let names: Vec<_> = names.map(|name| text(name)).collect();
+    if names.is_empty() { Ok(()) } else { writeln!(f, "       with {} in it", names.join(" ")) }
 }
 
 fn request(request: &Request) -> String {
@@ -109,7 +119,7 @@ fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         }
         Step::OpenRoot { path, .. } => write!(f, "open the root filesystem {}", text(path)),
         Step::PrivateRootParent { path } => write!(f, "make the mount of {} private", text(path)),
-        Step::Mount(fs) => fmt_mount(fs, f),
+        Step::Mount(fs) => write!(f, "mount {} on {}", text(&fs.kind), fs.target),
         Step::Bind(bind) => match &bind.source {
             Source::Path(source) => write!(f, "bind {} on {}", text(source), bind.target),
             Source::Opened(_) => write!(f, "bind the opened source on {}", bind.target),
@@ -118,7 +128,7 @@ fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         Step::Node { path, .. } => write!(f, "make the device {path}"),
         Step::BindDevice { path, .. } => write!(f, "bind the host's device on {path}"),
         Step::Link { target, path } => write!(f, "make the link {path} to {}", text(target)),
-        Step::Terminal { .. } => write!(f, "allocate a terminal and bind it on /dev/console"),
+        Step::Terminal { .. } => write!(f, "allocate a terminal out of /dev/pts"),
         Step::MakeDirectory(path) => write!(f, "make the working directory {path}"),
         Step::Sysctl { file, value } => write!(f, "write {:?} to /proc/{}", text(value), text(file)),
         Step::Mask(path) => write!(f, "mask {path}"),
@@ -129,14 +139,6 @@ fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         Step::MoveRoot => write!(f, "move the root filesystem to / and chroot into it"),
         _ => return None,
     })
-}
-
-/// What lies in it from the start is part of it: no step of its own makes it.
-fn fmt_mount(fs: &FsMount, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "mount {} on {}", text(&fs.kind), fs.target)?;
-    let inside = fs.nodes.iter().map(|(name, _)| name).chain(fs.links.iter().map(|(_, name)| name));
-    let inside: Vec<_> = inside.map(|name| text(name)).collect();
-    if inside.is_empty() { Ok(()) } else { write!(f, " with {} in it", inside.join(" ")) }
 }
 
 /// The steps that make the process.

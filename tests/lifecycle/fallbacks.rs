@@ -96,6 +96,50 @@ fn without_the_mount_api() {
     is_the_same(&MOUNT_API, || without_cgroups(container()));
 }
 
+/// What mount_setattr does to mounts that are there already.
+fn propagated(how: &str) {
+    is_the_same(&MOUNT_API, || without_cgroups(container()).set("/linux/rootfsPropagation", json!(how)));
+}
+
+#[test]
+fn propagation_without_the_mount_api() {
+    only_tare!("as above");
+    ["private", "slave", "rprivate", "rslave"].into_iter().for_each(propagated);
+}
+
+#[test]
+#[ignore = "tare: Init::private_root_parent has no fallback"]
+fn shared_propagation_without_the_mount_api() {
+    only_tare!("as above");
+    ["shared", "rshared", "unbindable"].into_iter().for_each(propagated);
+}
+
+#[test]
+#[ignore = "tare: remount is a second mount, see mounts.rs"]
+fn remount_without_the_mount_api() {
+    only_tare!("as above");
+    let remount = |options: &[&str]| json!({ "destination": "/tmp", "type": "tmpfs", "options": options });
+    is_the_same(&MOUNT_API, || without_cgroups(container()).mount(remount(&["remount", "ro", "noexec"])));
+}
+
+#[test]
+fn no_pivot_without_the_mount_api() {
+    only_tare!("as above");
+    let run = |syscalls: &[c_long]| {
+        let c = without_cgroups(container()).args(&["ls", "/", "/dir"]);
+        finish(without(syscalls, c.on("run", &["--no-pivot"]))).ok().stdout()
+    };
+    assert_eq!(run(&MOUNT_API), run(&[]));
+}
+
+/// The flags of a whole tree are beyond mount(2): refused, rather than set on its top alone.
+#[test]
+fn recursive_flags_need_the_mount_api() {
+    only_tare!("as above");
+    let c = Container::new().bind("/sys".as_ref(), "/mnt", &["rbind", "rro"]);
+    finish(without(&MOUNT_API, c.on("create", &[]))).fails(1, "function not implemented");
+}
+
 #[test]
 #[ignore = "tare: Init::cgroup_tree has no fallback"]
 fn cgroups_without_the_mount_api() {

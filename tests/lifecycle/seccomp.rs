@@ -47,7 +47,8 @@ fn kill_and_trap() {
 #[test]
 fn log_and_allow() {
     for action in ["SCMP_ACT_LOG", "SCMP_ACT_ALLOW"] {
-        with(on_mkdir(action)).args(&["mkdir", "/dir"]).run(&[]).ok();
+        let c = with(on_mkdir(action)).sh("mkdir /dir && grep Seccomp: /proc/self/status");
+        assert_eq!(c.says(), "Seccomp:\t2", "{action}");
     }
 }
 
@@ -171,6 +172,8 @@ fn starts_under(names: &[&str]) {
         let c = Container::new().set("/linux/seccomp", profile).args(&["echo", "started"]);
         assert_eq!(c.says(), "started");
         let out = c.create(&[]).ok();
+        let status = fs::read_to_string(format!("/proc/{}/status", c.pid())).unwrap();
+        assert!(status.contains("Seccomp:\t2\n"), "{status}");
         c.start().ok();
         c.wait_status("stopped");
         assert_eq!(out.stdout(), "started\n");

@@ -25,8 +25,6 @@ fn refused(base: impl Fn() -> Case, table: &[(&str, Value, &str)]) {
 #[test]
 fn processes() {
     let long = |bytes: usize| "x".repeat(bytes);
-    let limit = |kind: &str, soft: u64, hard: u64| json!({ "type": kind, "soft": soft, "hard": hard });
-    let twice = json!([limit("RLIMIT_CPU", 1, 1), limit("RLIMIT_CORE", 1, 1), limit("RLIMIT_CPU", 1, 1)]);
     refused(
         Case::small,
         &[
@@ -53,6 +51,17 @@ fn processes() {
                 json!([format!("A={}", long(128 << 10))]),
                 "131071 at most (config.json: /process/env/0)",
             ),
+        ],
+    );
+}
+
+#[test]
+fn users_limits_and_scheduling() {
+    let limit = |kind: &str, soft: u64, hard: u64| json!({ "type": kind, "soft": soft, "hard": hard });
+    let twice = json!([limit("RLIMIT_CPU", 1, 1), limit("RLIMIT_CORE", 1, 1), limit("RLIMIT_CPU", 1, 1)]);
+    refused(
+        Case::small,
+        &[
             ("/process/user/uid", json!(u32::MAX), "4294967295 is no id (config.json: /process/user/uid)"),
             ("/process/user/gid", json!(u32::MAX), "4294967295 is no id (config.json: /process/user/gid)"),
             (
@@ -217,17 +226,19 @@ fn time_namespaces() {
     assert!(error.contains("needs Linux 6.2 or later (config.json: /linux/namespaces)"), "{error}");
 }
 
+fn mount(destination: &str, kind: &str, options: &[&str]) -> Value {
+    json!({ "destination": destination, "type": kind, "source": "/src", "options": options })
+}
+
+fn with(mut mount: Value, key: &str, value: Value) -> Value {
+    mount[key] = value;
+    mount
+}
+
 #[test]
 fn mounts() {
-    let mount = |destination: &str, kind: &str, options: &[&str]| json!({ "destination": destination, "type": kind, "source": "/src", "options": options });
-    let ids = json!([{ "containerID": 0, "hostID": 1, "size": 1 }]);
-    let with = |mut mount: Value, key: &str, value: Value| {
-        mount[key] = value;
-        mount
-    };
     let new = "/mounts/-";
     let inside = "it is inside /proc (config.json: /mounts/2/destination)";
-    let idmap = "id-mapped mounts are not supported yet (config.json: /mounts/2/options)";
     refused(
         Case::small,
         &[
@@ -277,6 +288,18 @@ fn mounts() {
                 with(mount("/a", "none", &["bind"]), "source", json!("a\0")),
                 "(config.json: /mounts/2/source)",
             ),
+        ],
+    );
+}
+
+#[test]
+fn id_mapped_mounts() {
+    let ids = json!([{ "containerID": 0, "hostID": 1, "size": 1 }]);
+    let new = "/mounts/-";
+    let idmap = "id-mapped mounts are not supported yet (config.json: /mounts/2/options)";
+    refused(
+        Case::small,
+        &[
             (new, mount("/a", "none", &["bind", "ridmap"]), idmap),
             (new, with(mount("/a", "none", &["bind"]), "uidMappings", ids.clone()), idmap),
             (new, with(mount("/a", "none", &["bind"]), "gidMappings", ids.clone()), idmap),
