@@ -166,6 +166,8 @@ pub struct FsMount {
     pub propagation: u64,
     /// proc and sysfs must not be mounted through a link or on a file (CVE-2019-19921).
     pub strict_target: bool,
+    /// No new mount: the one that is there gets these flags and options.
+    pub remount: bool,
     /// Copy what the mount will cover into it first.
     pub copy_up: bool,
     /// What `/dev` gets before anyone can see it; the directories are what is mounted on next.

@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use serde::Serialize;
 
-use super::{console, hooks, version};
+use super::document::document;
+use super::{console, version};
 use crate::container::{State, Status};
 use crate::error::{Error, Result};
 use crate::plan::Agent;
@@ -34,14 +35,14 @@ pub(super) fn tell(
     let agent =
         agent.ok_or_else(|| Error::new("no seccomp agent to tell").at("/linux/seccomp/listenerPath"))?;
     let init = state.init.map_or(pid, |init| init.pid);
-    let document = Document {
+    let told = Document {
         oci_version: version::SPEC,
         fds: ["seccompFd"],
         pid,
         metadata: &agent.metadata,
-        state: serde_json::from_slice(&hooks::document(state, status, init)).unwrap_or_default(),
+        state: serde_json::from_slice(&document(state, status, init)).unwrap_or_default(),
     };
-    let text = serde_json::to_vec(&document).map_err(|e| {
+    let text = serde_json::to_vec(&told).map_err(|e| {
         Error::new("unable to describe the process to the seccomp agent").because(e.to_string())
     })?;
     console::send(&agent.socket, &text, listener.as_fd())

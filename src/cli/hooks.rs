@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The container's hooks, at the moments of its life.
 
-use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use oci_spec::runtime::{Hook, Spec};
-use serde::Serialize;
 
-use super::{agent, version};
+use super::agent;
+use super::document::document;
 use crate::cgroup::Made;
 use crate::container::{self, State, Status};
 use crate::error::Result;
@@ -20,38 +18,6 @@ use crate::spawn::hooks::{self, Kind, Place};
 use crate::spawn::{self, Child};
 use crate::spec::list;
 use crate::step::HookPoint;
-
-/// What a hook reads on its standard input.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    oci_version: &'static str,
-    id: &'a str,
-    status: String,
-    #[serde(skip_serializing_if = "is_zero")]
-    pid: i32,
-    bundle: &'a Path,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: &'a BTreeMap<String, String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_zero(pid: &i32) -> bool {
-    *pid == 0
-}
-
-pub(super) fn document(state: &State, status: Status, pid: i32) -> Vec<u8> {
-    let document = Document {
-        oci_version: version::SPEC,
-        id: &state.id,
-        status: status.to_string(),
-        pid,
-        bundle: &state.bundle,
-        annotations: &state.annotations,
-    };
-    // Strings and a number: nothing of it can fail to be JSON, but for a bundle that is not UTF-8.
-    serde_json::to_vec(&document).unwrap_or_default()
-}
 
 fn of(spec: &Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };

@@ -16,6 +16,7 @@ mod console;
 mod create;
 mod delete;
 mod destroy;
+mod document;
 mod enter;
 mod environment;
 mod exec;

@@ -2,7 +2,7 @@
 //! The end: find the program, say that all is ready, wait for the word, execute.
 
 use std::ffi::CStr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{Done, Fault, Init};
 use crate::step::{Program, Slot};
@@ -49,6 +49,8 @@ impl<'p> Init<'p> {
     /// One byte from `start`. The fifo is open for reading and writing here, so that it never ends.
     pub(super) fn await_start(&mut self, fifo: Slot) -> Done {
         self.start = Some(fifo);
+        // The parent is gone, and whoever looks in finds the fifo alone.
+        sys::close::close_all_but(self.work.preserved, &mut [self.fd(fifo).as_raw_fd()]);
         let mut byte = [0];
         match fs::read(self.fd(fifo), &mut byte)? {
             1 => Ok(()),

@@ -15,6 +15,9 @@ impl Init<'_> {
     pub(super) fn mount(&mut self, fs: &FsMount) -> Done {
         let root = self.root()?;
         let target = target_of(root, fs)?;
+        if fs.remount {
+            return Ok(old_mount::remount_filesystem(fs, target.as_fd())?);
+        }
         // A call for what takes five and more; and where it fails, the new API has the kernel's words.
         if fs.is_plain() && old_mount::filesystem(fs, target.as_fd()).is_ok() {
             return Ok(());
@@ -37,16 +40,21 @@ impl Init<'_> {
             set(made.as_fd(), Depth::One, &Attr { set: fs.attrs, ..Attr::default() })?;
         }
         mount::move_mount(made.as_fd(), target.as_fd())?;
-        if fs.propagation != 0 {
-            set(made.as_fd(), Depth::One, &Attr { propagation: fs.propagation, ..Attr::default() })?;
-        }
-        Ok(())
+        spread(made.as_fd(), fs.propagation, Depth::One)
     }
 
     fn mount_the_old_way(&self, fs: &FsMount, target: &Brief) -> Done {
+        if fs.copy_up {
+            // It takes a filesystem that is made before it is mounted.
+            return Err(Errno::ENOSYS.into());
+        }
         old_mount::filesystem(fs, target.as_fd())?;
         let made = resolve::target(self.root()?, &fs.target)?;
-        fill(fs, made.as_fd())
+        if fs.inherit_mode {
+            fs::chmodat(made.as_fd(), c".", fs::fstat(target.as_fd())?.mode & 0o7777)?;
+        }
+        fill(fs, made.as_fd())?;
+        spread(made.as_fd(), fs.propagation, Depth::One)
     }
 
     pub(super) fn bind(&mut self, bind: &BindMount) -> Done {
@@ -68,8 +76,12 @@ impl Init<'_> {
         } else {
             resolve::target_file(root, &bind.target)?
         };
-        set(tree, Depth::One, &bind.attr)?;
-        set(tree, Depth::Tree, &bind.tree_attr)?;
+        if let Err(fault) = set_all(tree, bind) {
+            return match &bind.source {
+                Source::Path(path) if fault.errno == Errno::ENOSYS => old_mount::bind(root, bind, path),
+                _ => Err(fault),
+            };
+        }
         let (propagation, depth) = bind.propagation;
         if let Err(errno) = mount::move_mount(tree, target.as_fd()) {
             // The kernel's EINVAL for a directory on a file or the reverse is mount(2)'s ENOTDIR, which
@@ -77,7 +89,7 @@ impl Init<'_> {
             let unlike = errno == Errno::EINVAL && fs::fstat(target.as_fd())?.is(S_IFDIR) != directory;
             return Err(if unlike { Errno::ENOTDIR.into() } else { errno.into() });
         }
-        set(tree, depth, &Attr { propagation, ..Attr::default() })
+        spread(tree, propagation, depth)
     }
 
     /// A small tmpfs with a bind of each hierarchy in it; or on v2 the one directory itself.
@@ -90,8 +102,18 @@ impl Init<'_> {
             set(own.as_fd(), Depth::One, &tree.attr)?;
             return Ok(mount::move_mount(own.as_fd(), target.as_fd())?);
         }
-        let top = tmpfs(c"755")?;
-        mount::move_mount(top.as_fd(), target.as_fd())?;
+        let top = match tmpfs(c"755") {
+            Err(Errno::ENOSYS) => {
+                fs::fchdir(target.as_fd())?;
+                mount::mount(Some(c"tmpfs"), c".", Some(c"tmpfs"), 0, Some(c"mode=755"))?;
+                resolve::target(self.root()?, &tree.target)?
+            }
+            top => {
+                let top = top?;
+                mount::move_mount(top.as_fd(), target.as_fd())?;
+                top
+            }
+        };
         fs::fchdir(top.as_fd())?;
         for (path, name) in &tree.hierarchies {
             fs::mkdirat(fs::CWD, name, 0o755)?;
@@ -100,7 +122,35 @@ impl Init<'_> {
         for (to, name) in &tree.links {
             fs::symlinkat(to, top.as_fd(), name)?;
         }
-        set(top.as_fd(), Depth::Tree, &tree.attr)
+        match set(top.as_fd(), Depth::Tree, &tree.attr) {
+            Err(Fault { errno: Errno::ENOSYS, .. }) => {
+                for (_, name) in &tree.hierarchies {
+                    let one = fs::openat(top.as_fd(), name, fs::O_PATH, 0)?;
+                    old_mount::remount(one.as_fd(), &tree.attr)?;
+                }
+                Ok(old_mount::remount(top.as_fd(), &tree.attr)?)
+            }
+            done => done,
+        }
+    }
+}
+
+/// What a bind mount has been asked for, on the mount and on all below it.
+fn set_all(tree: BorrowedFd<'_>, bind: &BindMount) -> Done {
+    set(tree, Depth::One, &bind.attr)?;
+    set(tree, Depth::Tree, &bind.tree_attr)
+}
+
+/// The propagation of a mount that is attached; 0 leaves it.
+fn spread(mount: BorrowedFd<'_>, propagation: u64, depth: Depth) -> Done {
+    if propagation == 0 {
+        return Ok(());
+    }
+    match set(mount, depth, &Attr { propagation, ..Attr::default() }) {
+        Err(Fault { errno: Errno::ENOSYS, .. }) => {
+            Ok(old_mount::propagation(old_mount::FdPath::of(mount).path(), propagation, depth)?)
+        }
+        done => done,
     }
 }
 

@@ -69,16 +69,22 @@ pub(super) fn filesystem(mount: &FsMount, target: BorrowedFd<'_>) -> Result<()> 
     mount::mount(Some(&mount.source), c".", Some(&mount.kind), flags(mount.attrs), data)
 }
 
+/// Flags and options of the filesystem that is mounted there already.
+pub(super) fn remount_filesystem(mount: &FsMount, target: BorrowedFd<'_>) -> Result<()> {
+    fs::fchdir(target)?;
+    let data = Some(mount.data.as_c_str()).filter(|data| !data.is_empty());
+    mount::mount(Some(&mount.source), c".", Some(&mount.kind), libc::MS_REMOUNT | flags(mount.attrs), data)
+}
+
 /// The mount that is on a directory which was opened before it.
 pub(super) fn bind_over_itself(place: BorrowedFd<'_>) -> Result<OwnedFd> {
     fs::fchdir(place)?;
     mount::mount(Some(c"."), c".", None, libc::MS_BIND | libc::MS_REC, None)?;
     let path = FdPath::of(place);
     let mut buffer = [0; 4096];
-    let named = fs::readlinkat(fs::CWD, path.path(), &mut buffer)?.len();
+    fs::readlinkat(fs::CWD, path.path(), &mut buffer[..4095])?;
     // The link's words name the directory as this namespace sees it; opened anew, it is the new mount.
     let again = CStr::from_bytes_until_nul(&buffer).map_err(|_| Errno::ENAMETOOLONG)?;
-    let _ = named;
     fs::chdir(c"/")?;
     fs::open(again, fs::O_PATH | fs::O_DIRECTORY)
 }

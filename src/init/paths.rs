@@ -66,8 +66,16 @@ impl Init<'_> {
             }
             result => Brief::from(result?),
         };
-        mount::set_attr(tree.as_fd(), Depth::One, &READONLY)?;
-        Ok(mount::move_mount(tree.as_fd(), target.as_fd())?)
+        match mount::set_attr(tree.as_fd(), Depth::One, &READONLY) {
+            Err(Errno::ENOSYS) => {
+                mount::move_mount(tree.as_fd(), target.as_fd())?;
+                Ok(old_mount::remount(tree.as_fd(), &READONLY)?)
+            }
+            result => {
+                result?;
+                Ok(mount::move_mount(tree.as_fd(), target.as_fd())?)
+            }
+        }
     }
 }
 

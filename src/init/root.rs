@@ -28,6 +28,14 @@ impl Init<'_> {
         let mut here = fs::open(path, O_PATH | O_DIRECTORY)?;
         for _ in 0..DEEPEST {
             match mount::set_attr(here.as_fd(), Depth::One, &attr) {
+                Err(Errno::ENOSYS) => {
+                    let path = old_mount::FdPath::of(here.as_fd());
+                    match old_mount::propagation(path.path(), libc::MS_PRIVATE, Depth::One) {
+                        Err(Errno::EINVAL) => {}
+                        result => return Ok(result?),
+                    }
+                    here = fs::openat(here.as_fd(), c"..", O_PATH | O_DIRECTORY, 0)?;
+                }
                 Err(Errno::EINVAL) => here = fs::openat(here.as_fd(), c"..", O_PATH | O_DIRECTORY, 0)?,
                 result => return Ok(result?),
             }

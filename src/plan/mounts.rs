@@ -133,6 +133,7 @@ fn filesystem(
         propagation: parsed.propagation.map_or(0, |(flag, _)| flag),
         strict_target: kind == "proc" || kind == "sysfs",
         copy_up: parsed.copy_up,
+        remount: parsed.remount,
         inherit_mode: kind == "tmpfs" && !parsed.filesystem.iter().any(|(key, _)| key == "mode"),
         ..FsMount::default()
     };

@@ -30,11 +30,13 @@ pub(super) enum Word {
     Bind(Depth),
     IdMap(Depth),
     CopyUp,
+    /// The mount that is there gets these options.
+    Remount,
     /// Accepted, and already so.
     Nothing,
 }
 
-use Word::{Attr, Bind, CopyUp, Filesystem, IdMap, Nothing, Propagation, TreeAttr};
+use Word::{Attr, Bind, CopyUp, Filesystem, IdMap, Nothing, Propagation, Remount, TreeAttr};
 
 const fn on(set: u64) -> Word {
     Attr { set, clear: 0 }
@@ -94,7 +96,7 @@ pub(super) const WORDS: &[(&str, Word)] = &[
     ("rdev", tree_off(ATTR_NODEV)),
     ("rdiratime", tree_off(ATTR_NODIRATIME)),
     ("relatime", atime(ATTR_RELATIME)),
-    ("remount", Nothing),
+    ("remount", Remount),
     ("rexec", tree_off(ATTR_NOEXEC)),
     ("ridmap", IdMap(Depth::Tree)),
     ("rnoatime", tree_atime(ATTR_NOATIME)),
@@ -137,6 +139,7 @@ pub(super) struct Parsed {
     pub(super) bind: Option<Depth>,
     pub(super) idmap: Option<Depth>,
     pub(super) copy_up: bool,
+    pub(super) remount: bool,
     pub(super) filesystem: Vec<(String, Option<String>)>,
 }
 
@@ -151,6 +154,7 @@ pub(super) fn parse(mount: &Mount) -> Parsed {
             Some(Word::IdMap(depth)) => parsed.idmap = Some(depth),
             Some(Word::CopyUp) => parsed.copy_up = true,
             Some(Word::Filesystem(flag)) => parsed.filesystem.push((flag.to_owned(), None)),
+            Some(Word::Remount) => parsed.remount = true,
             Some(Word::Nothing) => {}
             None => parsed.filesystem.push(match option.split_once('=') {
                 Some((key, value)) => (key.to_owned(), Some(value.to_owned())),

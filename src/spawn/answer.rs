@@ -7,6 +7,7 @@ use super::{Child, Host, maps, words};
 use crate::channel::Report;
 use crate::error::{Error, Result, While};
 use crate::plan::Plan;
+use crate::step::Step;
 use crate::sys::process::{self, Exit};
 use crate::sys::{self, Errno};
 
@@ -26,12 +27,29 @@ pub(super) fn until_ready(plan: &Plan, child: &Child, host: &mut impl Host) -> R
                     .or_unable(|| "take the seccomp listener".into())?;
                 host.seccomp_listener(listener, child)?;
             }
-            Some(Report::Ready) => return Ok(()),
+            Some(Report::Ready) => return verify_seccomp(plan, child.pid),
             Some(Report::Failed(failure)) => return Err(words::failed(plan, &failure)),
             None => return Err(ended(child)),
         }
         child.go()?;
     }
+}
+
+/// A filter that was loaded, and is not there, must not start a container.
+fn verify_seccomp(plan: &Plan, pid: i32) -> Result<()> {
+    if !plan.steps.iter().any(|planned| matches!(planned.step, Step::Seccomp { .. })) {
+        return Ok(());
+    }
+    let path = std::ffi::CString::new(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = sys::fs::open(&path, sys::fs::O_RDONLY)
+        .and_then(|file| sys::fs::read_to_end(file.as_fd(), 64 << 10))
+        .or_unable(|| "verify the seccomp filter".into())?;
+    if status.split(|byte| *byte == b'\n').any(|line| line == b"Seccomp:\t2") {
+        return Ok(());
+    }
+    Err(Error::new("unable to load the seccomp filter")
+        .because("the kernel said yes, and yet it is not in force")
+        .at("/linux/seccomp"))
 }
 
 /// Before `Ready`, and without a word: somebody killed it.

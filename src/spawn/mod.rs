@@ -19,8 +19,8 @@ use crate::channel::{self, Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
 use crate::init::{self, Work};
 use crate::plan::Plan;
-use crate::sys;
 use crate::sys::process::{self, Cloned, ExecArgs, Exit};
+use crate::sys::{self, Errno};
 
 pub use console::{connect_console, console_pair, receive_master, send_over};
 pub use foreground::{Foreground, Terminal};
@@ -87,7 +87,11 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     let around =
         if plan.through.is_none() { requests::Around::enter(plan, &fds)? } else { requests::Around::none() };
     let cloned = match plan.through {
-        None => process::clone(plan.clone, cgroup),
+        None => match process::clone(plan.clone, cgroup) {
+            // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
+            Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => clone_and_move(plan.clone, cgroup),
+            cloned => cloned,
+        },
         Some(user) => process::clone_through(&requests::joins(plan, &fds, user), plan.clone, cgroup),
     };
     let cloned = match cloned {
@@ -101,6 +105,21 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     let child = Child { pid, pidfd, channel: parent_end, kept: false };
     answer::until_ready(plan, &child, host)?;
     Ok(child)
+}
+
+/// Init waits for nothing before it is moved, so it moves itself: `0` is the one who writes.
+fn clone_and_move(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> sys::Result<Cloned> {
+    let procs = match cgroup {
+        Some(cgroup) => Some(sys::fs::openat(cgroup, c"cgroup.procs", sys::fs::O_WRONLY, 0)?),
+        None => None,
+    };
+    let cloned = process::clone(namespaces, None)?;
+    if let (Cloned::Child, Some(procs)) = (&cloned, &procs)
+        && sys::fs::write(procs.as_fd(), b"0").is_err()
+    {
+        process::exit_now(1);
+    }
+    Ok(cloned)
 }
 
 /// Init fills it in after clone, and exec reads it: it stays for the life of this process.

@@ -387,11 +387,6 @@ pub fn set_seccomp(flags: u64, program: &[BpfInstruction]) -> Result<Option<Owne
     if flags & FLAG_NEW_LISTENER != 0 { owned(ret).map(Some) } else { check(ret).map(|_| None) }
 }
 
-/// 0 none, 1 strict, 2 filter.
-pub fn seccomp_mode() -> Result<libc::c_long> {
-    prctl(libc::PR_GET_SECCOMP, 0)
-}
-
 /// "6.1.0-18-amd64", as uname(2) tells it.
 pub fn kernel_release() -> String {
     // SAFETY: all zeroes is a valid utsname, and the kernel fills it with NUL-terminated strings.

@@ -28,7 +28,6 @@ fn no_directory_is_open() {
 }
 
 #[test]
-#[ignore = "tare: init keeps its end of the channel, whose other end is gone, until it executes"]
 fn only_the_fifo_is_open() {
     only_tare!("runc holds files of Go's");
     for c in [Container::new(), Container::new().userns(), with(on_mkdir("SCMP_ACT_ERRNO"))] {

@@ -108,14 +108,12 @@ fn propagation_without_the_mount_api() {
 }
 
 #[test]
-#[ignore = "tare: Init::private_root_parent has no fallback"]
 fn shared_propagation_without_the_mount_api() {
     only_tare!("as above");
     ["shared", "rshared", "unbindable"].into_iter().for_each(propagated);
 }
 
 #[test]
-#[ignore = "tare: remount is a second mount, see mounts.rs"]
 fn remount_without_the_mount_api() {
     only_tare!("as above");
     let remount = |options: &[&str]| json!({ "destination": "/tmp", "type": "tmpfs", "options": options });
@@ -141,14 +139,12 @@ fn recursive_flags_need_the_mount_api() {
 }
 
 #[test]
-#[ignore = "tare: Init::cgroup_tree has no fallback"]
 fn cgroups_without_the_mount_api() {
     only_tare!("as above");
     is_the_same(&MOUNT_API, container);
 }
 
 #[test]
-#[ignore = "tare: mount_the_old_way does not copy up, nor give a tmpfs the mode of what it covers"]
 fn tmpfs_over_something_without_the_mount_api() {
     only_tare!("as above");
     let over_something = || {
@@ -169,14 +165,12 @@ fn without_open_tree() {
 
 /// Linux 5.2 to 5.11.
 #[test]
-#[ignore = "tare: mounts::set and paths::make_readonly have no fallback for a mount made by the new API"]
 fn without_mount_setattr() {
     only_tare!("as above");
     is_the_same(&[SYS_mount_setattr], container);
 }
 
 #[test]
-#[ignore = "tare: falls back at fsopen and open_tree only, not at a later call of the same mount"]
 fn without_one_call_of_the_mount_api() {
     only_tare!("as above");
     for call in MOUNT_API {
@@ -197,7 +191,6 @@ fn without_faccessat2() {
 }
 
 #[test]
-#[ignore = "tare: process::clone gives up the v2 cgroup it was given at E2BIG and EINVAL, not at ENOSYS"]
 fn without_clone3() {
     only_tare!("as above");
     is_the_same(&[SYS_clone3], container);
@@ -208,7 +201,6 @@ fn without_clone3() {
 }
 
 #[test]
-#[ignore = "tare: the parent opens the sources of a user namespace by open_tree alone"]
 fn user_namespace_without_the_mount_api() {
     only_tare!("as above");
     let no_device = |c: Container| c.set("/linux/devices", json!([]));

@@ -193,7 +193,6 @@ fn remount_changes_an_earlier_mount() {
 }
 
 #[test]
-#[ignore = "tare: the option is read and forgotten, a second tmpfs is mounted over the first"]
 fn remount_is_no_second_mount() {
     let c = Container::new().mount(tmpfs(&["size=64k", "nodev"])).mount(tmpfs(&["remount", "ro"]));
     let seen = c.sh("grep -c ' /mnt ' /proc/self/mountinfo; grep ' /mnt ' /proc/mounts").says();

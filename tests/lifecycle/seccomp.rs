@@ -207,7 +207,6 @@ fn strict_profile_starts() {
 }
 
 #[test]
-#[ignore = "tare: load_seccomp asks prctl(PR_GET_SECCOMP) under the filter"]
 fn strictest_profile_starts() {
     only_tare!("as above");
     starts_under(&ECHO);
