@@ -145,6 +145,7 @@ fn cgroups_without_the_mount_api() {
 }
 
 #[test]
+#[ignore = "tmpcopyup fills a filesystem before it is mounted: fsopen, on every kernel that tare runs on; an outer filter may hide it"]
 fn tmpfs_over_something_without_the_mount_api() {
     only_tare!("as above");
     let over_something = || {
@@ -171,6 +172,7 @@ fn without_mount_setattr() {
 }
 
 #[test]
+#[ignore = "these calls came with one kernel; a filter that hides some of them is not known"]
 fn without_one_call_of_the_mount_api() {
     only_tare!("as above");
     for call in MOUNT_API {
@@ -201,6 +203,7 @@ fn without_clone3() {
 }
 
 #[test]
+#[ignore = "the parent opens what init in its user namespace cannot: open_tree, on every kernel that tare runs on; an outer filter may hide it"]
 fn user_namespace_without_the_mount_api() {
     only_tare!("as above");
     let no_device = |c: Container| c.set("/linux/devices", json!([]));

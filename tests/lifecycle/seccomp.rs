@@ -165,8 +165,8 @@ fn exec_is_under_the_filter() {
 }
 
 /// Of our own calls a filter that is the last before the program need allow read, write and execve alone.
-fn starts_under(names: &[&str]) {
-    for action in ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"] {
+fn starts_under(names: &[&str], defaults: &[&str]) {
+    for action in defaults {
         let syscalls = json!([{ "names": names, "action": "SCMP_ACT_ALLOW" }]);
         let profile = json!({ "defaultAction": action, "syscalls": syscalls });
         let c = Container::new().set("/linux/seccomp", profile).args(&["echo", "started"]);
@@ -203,11 +203,12 @@ const ECHO: [&str; 15] = [
 #[test]
 fn strict_profile_starts() {
     only_tare!("runc needs futex and more after its filter");
-    starts_under(&[ECHO.as_slice(), &["prctl"]].concat());
+    starts_under(&[ECHO.as_slice(), &["prctl"]].concat(), &["SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"]);
 }
 
 #[test]
 fn strictest_profile_starts() {
     only_tare!("as above");
-    starts_under(&ECHO);
+    // busybox asks for its own name by prctl, and lives without it; being killed for it is another matter.
+    starts_under(&ECHO, &["SCMP_ACT_ERRNO"]);
 }
