@@ -3,7 +3,7 @@
 //!
 //! Built by the parent before clone, so that the child need not allocate. May name: types of sys.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use crate::sys::cred::{CapSet, Caps};
 use crate::sys::mount::{Attr, Depth};
@@ -182,11 +182,18 @@ pub struct FsMount {
 }
 
 impl FsMount {
+    /// Its name, where the target is directly in /dev.
+    pub fn name_in_dev(&self) -> Option<&CStr> {
+        let name = self.target.0.to_bytes_with_nul().strip_prefix(b"dev/")?;
+        CStr::from_bytes_with_nul(name).ok().filter(|name| !name.to_bytes().contains(&b'/'))
+    }
+
     /// Nothing is to be done to it before or after it is mounted.
     pub fn is_plain(&self) -> bool {
         let filled = !(self.dirs.is_empty() && self.nodes.is_empty() && self.links.is_empty());
         !(filled || self.copy_up || self.inherit_mode)
             && self.propagation == 0
+            && !self.remount
             && self.bind_fallback.is_none()
     }
 }

@@ -21,44 +21,55 @@ pub(super) fn destroy(container: Locked, state: &State) -> Result<()> {
     // Without its config.json there are no hooks to run, and the rest still has to go.
     let spec =
         container.config().ok().and_then(|config| spec::config(&config).ok()).map(|parsed| parsed.value);
-    undo(container, spec.as_ref(), state, cgroup_of(state)?)
+    undo(&container, spec.as_ref(), state, cgroup_of(state)?)
 }
 
 /// The same by who has made it, and knows it still.
 pub(super) fn undo(
-    container: Locked,
+    container: &Locked,
     spec: Option<&Spec>,
     state: &State,
     cgroup: Option<Cgroup>,
 ) -> Result<()> {
-    end(state, cgroup)?;
+    kill(state, cgroup.as_ref())?;
+    bury(container, spec, state, cgroup)
+}
+
+fn kill(state: &State, cgroup: Option<&Cgroup>) -> Result<()> {
+    let Some(init) = state.open_init()? else { return Ok(()) };
+    // ESRCH: it has ended since.
+    let _ = container::signal(init.as_fd(), libc::SIGKILL);
+    if let Some(cgroup) = cgroup {
+        // A frozen process dies only once it is thawed.
+        let _ = cgroup.thaw();
+    }
+    if container::wait_for_end(init.as_fd(), PATIENCE)? {
+        Ok(())
+    } else {
+        Err(Error::new("container init still running"))
+    }
+}
+
+/// The rest, once init has ended.
+pub(super) fn bury(
+    container: &Locked,
+    spec: Option<&Spec>,
+    state: &State,
+    cgroup: Option<Cgroup>,
+) -> Result<()> {
+    if let Some(cgroup) = cgroup {
+        // With the first process of a pid namespace all others are gone. Without one they outlive it, and
+        // an init that a killed creator never wrote down is not known at all.
+        let alone = state.init.is_some() && state.namespaces & libc::CLONE_NEWPID as u64 != 0;
+        if !alone {
+            cgroup.kill_all()?;
+        }
+        cgroup.remove()?;
+    }
     if let Some(spec) = spec {
         hooks::run_poststop(spec, state);
     }
     container.remove()
-}
-
-/// No process, no cgroup.
-fn end(state: &State, cgroup: Option<Cgroup>) -> Result<()> {
-    if let Some(init) = state.open_init()? {
-        // ESRCH: it has ended since.
-        let _ = container::signal(init.as_fd(), libc::SIGKILL);
-        if let Some(cgroup) = &cgroup {
-            // A frozen process dies only once it is thawed.
-            let _ = cgroup.thaw();
-        }
-        if !container::wait_for_end(init.as_fd(), PATIENCE)? {
-            return Err(Error::new("container init still running"));
-        }
-    }
-    let Some(cgroup) = cgroup else { return Ok(()) };
-    // With the first process of a pid namespace all others are gone. Without one they outlive it, and
-    // an init that a killed creator never wrote down is not known at all.
-    let alone = state.init.is_some() && state.namespaces & libc::CLONE_NEWPID as u64 != 0;
-    if !alone {
-        cgroup.kill_all()?;
-    }
-    cgroup.remove()
 }
 
 /// What the container is doing, a freezer looked at where it matters.

@@ -54,7 +54,7 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
     let bundle = Bundle::read(&options.bundle)?;
     bundle.spec.warnings.iter().for_each(|warning| log::warn(warning));
     let spec = &bundle.spec.value;
-    let host = Host::read(options.no_pivot)?;
+    let host = Host::read(options.no_pivot, plan::asks_for_time_namespace(spec))?;
     let rootless = global.rootless.unwrap_or(!host.privileged || host.in_user_namespace);
     let cgroup = plan::cgroup::plan(spec, id.as_str(), &host.cgroups, rootless)?;
     let rootfs = bundle.rootfs()?;
@@ -176,7 +176,7 @@ fn announce(options: &CreateOptions, child: &Child) -> Result<()> {
 
 /// As if it had never been attempted; the error stays the one that counts.
 fn give_up(container: Locked, spec: &Spec, state: &State, error: Error) -> Error {
-    let undone = destroy::cgroup_of(state).and_then(|c| destroy::undo(container, Some(spec), state, c));
+    let undone = destroy::cgroup_of(state).and_then(|c| destroy::undo(&container, Some(spec), state, c));
     if let Err(second) = undone {
         log::warn(&second.to_string());
     }

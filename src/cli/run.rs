@@ -75,7 +75,8 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     if !options.keep {
         match container.lock("run") {
             Ok(container) => {
-                destroy::undo(container, Some(&launched.spec), &launched.state, Some(launched.cgroup))?;
+                destroy::bury(&container, Some(&launched.spec), &launched.state, Some(launched.cgroup))?;
+                std::mem::forget(container);
             }
             // Somebody else has deleted it.
             Err(error) if error.kind() == error::Kind::NotFound => {}

@@ -15,7 +15,7 @@ use crate::sys::{Errno, fs};
 const DEEPEST: usize = 4;
 
 impl Locked {
-    pub fn remove(self) -> Result<()> {
+    pub fn remove(&self) -> Result<()> {
         let (root, leftover) = (self.root.as_fd(), leftover_name(&self.id));
         let mut moved = fs::renameat(root, &self.name, &leftover);
         if let Err(Errno::ENOTEMPTY | Errno::EEXIST) = moved {

@@ -179,7 +179,7 @@ fn unescape(field: &str) -> String {
 fn contents(path: &str) -> Result<String> {
     let read = || {
         let fd = sys::fs::open(&CString::new(path).map_err(|_| sys::Errno::EINVAL)?, O_RDONLY)?;
-        sys::fs::read_to_end(std::os::fd::AsFd::as_fd(&fd), FILE_LIMIT)
+        sys::fs::read_kernel_file(std::os::fd::AsFd::as_fd(&fd), FILE_LIMIT)
     };
     let data = read().or_unable(|| format!("read {path}"))?;
     Ok(String::from_utf8_lossy(&data).into_owned())

@@ -73,7 +73,8 @@ impl Init<'_> {
     }
 
     pub(super) fn enter_working_directory(&mut self, path: &CStr, last: bool) -> Done {
-        if self.in_working_directory {
+        // Switching the root has left us in "/" already.
+        if self.in_working_directory || (self.switched && path == c"/") {
             return Ok(());
         }
         match sys::fs::chdir(path) {

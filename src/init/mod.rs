@@ -81,6 +81,10 @@ struct Init<'p> {
     terminal: Option<OwnedFd>,
     program: Option<&'p CStr>,
     in_working_directory: bool,
+    /// "/" is the container's, and the working directory is there.
+    switched: bool,
+    /// The `/dev` that we have filled, and what is mounted in it next.
+    dev: Option<OwnedFd>,
     /// The start fifo, once the channel is closed: where a failed exec is told.
     start: Option<Slot>,
     /// Above every descriptor that the parent has given us.
@@ -107,6 +111,8 @@ pub fn run(work: Work<'_>) -> ! {
         terminal: None,
         program: None,
         in_working_directory: false,
+        switched: false,
+        dev: None,
         start: None,
     };
     let steps = init.work.steps;
@@ -222,7 +228,7 @@ impl<'p> Init<'p> {
     /// Ten thousand mounts must not run into the limit of open files.
     fn sweep(&self) {
         const MANY: i32 = 64;
-        let own = [&self.root, &self.proc, &self.null, &self.empty, &self.terminal];
+        let own = [&self.root, &self.proc, &self.null, &self.empty, &self.terminal, &self.dev];
         let mut kept = own.map(|fd| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd));
         Brief::sweep(self.first_brief, MANY, &mut kept);
     }

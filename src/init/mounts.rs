@@ -13,6 +13,9 @@ use crate::sys::{self, Errno};
 
 impl Init<'_> {
     pub(super) fn mount(&mut self, fs: &FsMount) -> Done {
+        if fs.is_plain() && self.mount_in_own_dev(fs) {
+            return Ok(());
+        }
         let root = self.root()?;
         let target = target_of(root, fs)?;
         if fs.remount {
@@ -40,7 +43,17 @@ impl Init<'_> {
             set(made.as_fd(), Depth::One, &Attr { set: fs.attrs, ..Attr::default() })?;
         }
         mount::move_mount(made.as_fd(), target.as_fd())?;
-        spread(made.as_fd(), fs.propagation, Depth::One)
+        spread(made.as_fd(), fs.propagation, Depth::One)?;
+        if !fs.dirs.is_empty() {
+            self.dev = Some(made.keep());
+        }
+        Ok(())
+    }
+
+    /// In the /dev that we have just filled ourselves nothing needs to be resolved: the directory is ours.
+    fn mount_in_own_dev(&self, fs: &FsMount) -> bool {
+        let (Some(dev), Some(name)) = (&self.dev, fs.name_in_dev()) else { return false };
+        sys::fs::fchdir(dev.as_fd()).is_ok() && old_mount::filesystem_at(fs, name).is_ok()
     }
 
     fn mount_the_old_way(&self, fs: &FsMount, target: &Brief) -> Done {

@@ -65,8 +65,13 @@ pub(super) fn propagation(path: &CStr, propagation: u64, depth: Depth) -> Result
 
 pub(super) fn filesystem(mount: &FsMount, target: BorrowedFd<'_>) -> Result<()> {
     fs::fchdir(target)?;
+    filesystem_at(mount, c".")
+}
+
+/// On a name in the working directory that is known to be no link.
+pub(super) fn filesystem_at(mount: &FsMount, name: &CStr) -> Result<()> {
     let data = Some(mount.data.as_c_str()).filter(|data| !data.is_empty());
-    mount::mount(Some(&mount.source), c".", Some(&mount.kind), flags(mount.attrs), data)
+    mount::mount(Some(&mount.source), name, Some(&mount.kind), flags(mount.attrs), data)
 }
 
 /// Flags and options of the filesystem that is mounted there already.

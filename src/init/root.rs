@@ -107,6 +107,7 @@ impl Init<'_> {
             }
         }
         mount::unmount_cwd()?;
+        self.switched = true;
         Ok(fs::chdir(c"/")?)
     }
 
@@ -119,6 +120,7 @@ impl Init<'_> {
             result => result?,
         }
         mount::chroot_cwd()?;
+        self.switched = true;
         Ok(fs::chdir(c"/")?)
     }
 

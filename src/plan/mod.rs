@@ -34,7 +34,7 @@ use crate::step::{HookPoint, Planned, Slot, Step};
 use crate::sys::process::Limit;
 
 pub use filter::Agent;
-pub use namespaces::{IdMap, IdMaps};
+pub use namespaces::{IdMap, IdMaps, asks_for_time_namespace};
 
 /// What to do, completely.
 #[derive(Debug, Default)]

@@ -152,6 +152,12 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
     Ok(spaces)
 }
 
+/// What it takes differs from kernel to kernel.
+pub fn asks_for_time_namespace(spec: &Spec) -> bool {
+    let linux = spec.linux().as_ref();
+    linux.is_some_and(|linux| list(linux.namespaces()).iter().any(|ns| ns.typ() as u64 == NEWTIME))
+}
+
 fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
     // kernel: UID_GID_MAP_MAX_EXTENTS, since Linux 4.15
     const MOST: usize = 340;

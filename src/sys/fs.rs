@@ -117,6 +117,18 @@ pub fn read_to_end(fd: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>> {
     }
 }
 
+/// A file of procfs, which gives a page at a time: less than one was the last.
+pub fn read_kernel_file(fd: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>> {
+    let mut page = vec![0; 4096];
+    let n = read(fd, &mut page)?;
+    page.truncate(n);
+    // A line that would not have fitted is left for the next page: half of one is sure to be the end.
+    if n > page.capacity() / 2 {
+        page.extend(read_to_end(fd, limit)?);
+    }
+    Ok(page)
+}
+
 /// One write(2): files of cgroupfs, procfs and sysfs take a value whole or not at all.
 pub fn write(fd: BorrowedFd<'_>, data: &[u8]) -> Result<usize> {
     retry(|| {
