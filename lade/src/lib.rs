@@ -17,5 +17,6 @@ pub mod store;
 #[allow(unsafe_code, reason = "the only module that may")]
 pub mod sys;
 pub mod tar;
+pub mod time;
 pub mod unpack;
 pub mod view;

@@ -91,6 +91,14 @@ impl Reference {
         }
     }
 
+    /// What an image is called in the store: by its tag; without one, by its digest.
+    pub fn store_name(&self) -> String {
+        match &self.tag {
+            Some(tag) => format!("{}:{tag}", self.repository()),
+            None => self.to_string(),
+        }
+    }
+
     /// As a person writes it: without `docker.io/library/`.
     pub fn familiar_name(&self) -> String {
         match (self.domain.as_str(), self.path.strip_prefix("library/")) {

@@ -6,11 +6,13 @@ mod history;
 mod import;
 mod inspect;
 mod load;
+mod login;
 mod ls;
 mod options;
 mod output;
 mod prune;
 mod pull;
+mod push;
 mod rm;
 mod save;
 mod tag;
@@ -37,6 +39,8 @@ struct Cli {
 enum Command {
     /// Bring an image into the store, from a registry or oci:, oci-archive:, docker-archive:
     Pull(Box<pull::Pull>),
+    /// Send an image to a registry
+    Push(push::Push),
     /// Make a bundle (config.json and rootfs) of an image
     Bundle(Box<bundle::Bundle>),
     /// List images
@@ -59,6 +63,10 @@ enum Command {
     Load(load::Load),
     /// Make an image of a root filesystem (a directory or a tar)
     Import(import::Import),
+    /// Keep credentials for a registry
+    Login(login::Login),
+    /// Forget them
+    Logout(login::Logout),
 }
 
 pub fn main() -> ExitCode {
@@ -80,6 +88,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<()> {
+    // These two have nothing to do with the store.
+    match &cli.command {
+        Command::Login(c) => return c.run(),
+        Command::Logout(c) => return c.run(),
+        _ => {}
+    }
     let root = match cli.root.or_else(|| std::env::var_os("LADE_ROOT").map(PathBuf::from)) {
         Some(root) => root,
         None => Store::default_root()?,
@@ -87,6 +101,7 @@ fn run(cli: Cli) -> Result<()> {
     let store = Store::open(&root)?;
     match cli.command {
         Command::Pull(c) => c.run(&store),
+        Command::Push(c) => c.run(&store),
         Command::Bundle(c) => c.run(&store),
         Command::Ls(c) => c.run(&store),
         Command::Rm(c) => c.run(&store),
@@ -97,5 +112,6 @@ fn run(cli: Cli) -> Result<()> {
         Command::Save(c) => c.run(&store),
         Command::Load(c) => c.run(&store),
         Command::Import(c) => c.run(&store),
+        Command::Login(_) | Command::Logout(_) => Ok(()),
     }
 }

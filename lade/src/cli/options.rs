@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Flags that several commands share.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::bail;
@@ -8,6 +10,7 @@ use crate::error::{Context, Result};
 use crate::image::Platform;
 use crate::progress::{Mode, Progress};
 use crate::pull;
+use crate::source::registry::Settings;
 use crate::unpack::Limits;
 
 /// How an image is brought into the store.
@@ -39,6 +42,48 @@ pub(super) struct Ingest {
     no_space_check: bool,
     #[command(flatten)]
     shown: Shown,
+}
+
+/// How registries are spoken to.
+#[derive(Args)]
+#[command(next_help_heading = "Registry options")]
+pub(super) struct Registries {
+    /// Speak to this host (with its port) without TLS
+    #[arg(long, value_name = "HOST")]
+    plain_http: Vec<String>,
+    /// Trust the authorities in this file too
+    #[arg(long, value_name = "FILE")]
+    ca: Vec<PathBuf>,
+    /// USER:PASSWORD (others can see it; lade login keeps it out of sight)
+    #[arg(long, value_name = "CREDENTIALS")]
+    creds: Option<String>,
+    /// Where credentials are [default: as for Docker and podman]
+    #[arg(long, value_name = "FILE")]
+    authfile: Option<PathBuf>,
+    /// Use no credentials
+    #[arg(long, conflicts_with = "creds")]
+    anonymous: bool,
+    /// Give credentials to this token server though it is of another domain than the registry
+    #[arg(long, value_name = "HOST")]
+    trust_realm: Vec<String>,
+}
+
+impl Registries {
+    pub(super) fn settings(&self) -> Result<Settings> {
+        let credentials = match self.creds.as_deref().map(|c| c.split_once(':')) {
+            None => None,
+            Some(Some((user, password))) => Some((user.to_owned(), password.to_owned())),
+            Some(None) => bail!("--creds takes USER:PASSWORD"),
+        };
+        Ok(Settings {
+            plain_http: self.plain_http.clone(),
+            ca: self.ca.clone(),
+            credentials,
+            authfile: self.authfile.clone(),
+            anonymous: self.anonymous,
+            trusted_realms: self.trust_realm.clone(),
+        })
+    }
 }
 
 #[derive(Args)]

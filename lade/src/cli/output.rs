@@ -6,6 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::error::{Context, Error, Result};
+use crate::time;
 
 /// Control characters made visible.
 pub(super) fn clean(text: &str) -> String {
@@ -51,11 +52,10 @@ pub(super) fn table(rows: &[Vec<String>]) -> Result<()> {
 }
 
 /// `3 weeks ago`, from an RFC 3339 time.
-pub(super) fn ago(time: Option<&str>) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    match time.and_then(seconds) {
+pub(super) fn ago(created: Option<&str>) -> String {
+    match created.and_then(time::rfc3339) {
         Some(then) => {
-            let past = i64::try_from(now).unwrap_or(0).saturating_sub(then).max(0);
+            let past = time::now().saturating_sub(then).max(0);
             let units = [
                 (31_536_000, "year"),
                 (2_592_000, "month"),
@@ -74,28 +74,12 @@ pub(super) fn ago(time: Option<&str>) -> String {
     }
 }
 
-/// Seconds since 1970 of `YYYY-MM-DDThh:mm:ss...`, taken as UTC: an hour or two do not matter to a table.
-fn seconds(text: &str) -> Option<i64> {
-    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    // Days from the civil calendar, years beginning in March (H. Hinnant).
-    let y = if month <= 2 { year - 1 } else { year };
-    let era = y.div_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = y.rem_euclid(400) * 365 + y.rem_euclid(400) / 4 - y.rem_euclid(400) / 100 + day_of_year;
-    Some((era * 146_097 + day_of_era - 719_468) * 86_400 + hour * 3600 + minute * 60 + second)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_and_escapes() {
-        assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
-        assert_eq!(seconds("2024-02-29T12:34:56.789Z"), Some(1_709_210_096));
-        assert_eq!(seconds("garbage"), None);
+    fn escapes_are_shown() {
         assert_eq!(clean("a\x1b[31mb\n"), "a\\u{1b}[31mb\\n");
     }
 }

@@ -6,21 +6,22 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::bundle::Overrides;
-use super::options::Ingest;
+use super::options::{Ingest, Registries};
 use super::output;
 use crate::bail;
 use crate::error::Result;
 use crate::pull;
 use crate::reference::Reference;
 use crate::source::local;
+use crate::source::registry::Registry;
 use crate::store::Store;
 
 #[derive(Args)]
 pub(super) struct Pull {
-    /// oci:DIR[:TAG], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]
+    /// A name in a registry, or oci:DIR[:TAG], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME]
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
-    /// The name to give a local image
+    /// The name to give the image in the store
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Make a bundle of the image too
@@ -28,6 +29,8 @@ pub(super) struct Pull {
     bundle: Option<PathBuf>,
     #[command(flatten)]
     ingest: Ingest,
+    #[command(flatten)]
+    registries: Registries,
     #[command(flatten)]
     overrides: Overrides,
 }
@@ -47,17 +50,29 @@ impl Pull {
     fn one(&self, store: &Store, text: &str) -> Result<String> {
         let progress = self.ingest.progress();
         let options = self.ingest.options()?;
-        let Some(local) = local::open(text, &store.spool_dir())? else {
-            bail!("{text:?} is not oci:, oci-archive: or docker-archive:");
-        };
-        let file = text.split(':').nth(1).unwrap_or_default();
+        let own_name = self.name.as_deref().map(Reference::parse).transpose()?.map(|r| r.to_string());
         let mut last = None;
-        for offer in local.offers {
-            let name = match &self.name {
-                Some(name) => Some(Reference::parse(name)?.to_string()),
-                None => local::name_of(offer.name.as_deref(), Path::new(file))?,
-            };
-            last = Some(pull::pull(store, &*local.source, offer.root, name.as_deref(), &options, &progress)?);
+        if let Some(local) = local::open(text, &store.spool_dir())? {
+            let file = text.split(':').nth(1).unwrap_or_default();
+            for offer in local.offers {
+                let name = match &own_name {
+                    Some(name) => Some(name.clone()),
+                    None => local::name_of(offer.name.as_deref(), Path::new(file))?,
+                };
+                last = Some(pull::pull(
+                    store,
+                    &*local.source,
+                    offer.root,
+                    name.as_deref(),
+                    &options,
+                    &progress,
+                )?);
+            }
+        } else {
+            let reference = Reference::parse(text)?;
+            let name = own_name.unwrap_or_else(|| reference.store_name());
+            let registry = Registry::new(reference, &self.registries.settings()?)?;
+            last = Some(pull::pull(store, &registry, registry.resolve()?, Some(&name), &options, &progress)?);
         }
         let Some(pulled) = last else { bail!("{text} has no image") };
         if self.ingest.dry_run {

@@ -7,6 +7,8 @@ mod follow;
 mod layer;
 mod select;
 
+pub(crate) use fetch::backoff;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 

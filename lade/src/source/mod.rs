@@ -5,6 +5,7 @@ pub mod archive;
 pub mod docker_archive;
 pub mod layout;
 pub mod local;
+pub mod registry;
 
 use std::io::Read;
 

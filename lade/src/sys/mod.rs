@@ -39,3 +39,26 @@ pub fn terminal_width() -> Option<usize> {
     let ret = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
     (ret == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
+
+/// The terminal on standard input does not show what is typed until this is dropped.
+pub struct Silent(libc::termios);
+
+impl Silent {
+    pub fn begin() -> io::Result<Self> {
+        // SAFETY: termios is plain integers, and tcgetattr fills exactly one.
+        let mut old: libc::termios = unsafe { std::mem::zeroed() };
+        // SAFETY: as above.
+        check(i64::from(unsafe { libc::tcgetattr(libc::STDIN_FILENO, &raw mut old) }))?;
+        let new = libc::termios { c_lflag: old.c_lflag & !libc::ECHO, ..old };
+        // SAFETY: reads one termios.
+        check(i64::from(unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSAFLUSH, &raw const new) }))?;
+        Ok(Silent(old))
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        // SAFETY: reads one termios.
+        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSAFLUSH, &raw const self.0) };
+    }
+}
