@@ -2,7 +2,7 @@
 //! Answering a 401: basic credentials, or a token from the server the challenge names. That name comes from the
 //! registry, so what is sent there depends on whose it is (CVE-2019-10214, CVE-2026-48978).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -21,15 +21,23 @@ const TOKEN_MAX: u64 = 1 << 20;
 
 /// The Authorization header that last worked at an endpoint.
 #[derive(Default)]
-pub(super) struct Slot(Mutex<Option<String>>);
+pub(super) struct Slot {
+    header: Mutex<Option<String>>,
+    /// Held while a token is fetched: the threads of one pull need one.
+    turn: Mutex<()>,
+}
 
 impl Slot {
     pub(super) fn header(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.header.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, header: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(header.to_owned());
+        *self.header.lock().unwrap_or_else(PoisonError::into_inner) = Some(header.to_owned());
     }
 }
 
@@ -80,17 +88,19 @@ impl Auth<'_> {
         let realm = Url::parse(realm).context(what)?;
         self.check_realm(&realm).context(what)?;
         let credentials = credentials.filter(|_| self.may_see_credentials(&realm));
-        // What the endpoint is used for goes beyond the challenge when a push mounts from other repositories.
-        let (own, more) = self.endpoint.scope.split_once(' ').unwrap_or((&self.endpoint.scope, ""));
-        let scope = format!("{} {more}", if scope.is_empty() { own } else { scope });
-        let scope = scope.trim();
+        // The challenge speaks of one request; one token must do for all that is ahead.
+        let mut scopes: Vec<&str> = scope.split(' ').chain(self.endpoint.scope.split(' ')).collect();
+        scopes.retain(|s| !s.is_empty());
+        scopes.sort_unstable();
+        scopes.dedup();
+        let scope = scopes.join(" ");
         let target = Endpoint::bare(realm.clone());
         let response = if let Some(Credentials::IdentityToken(token)) = &credentials {
             let form = Url { tls: true, authority: String::new(), target: String::new() }.with_query(&[
                 ("grant_type", "refresh_token"),
                 ("service", service),
                 ("client_id", "lade"),
-                ("scope", scope),
+                ("scope", &scope),
                 ("refresh_token", token),
             ]);
             let body = form.target.trim_start_matches('?').to_owned();
@@ -109,7 +119,16 @@ impl Auth<'_> {
             };
             self.client.send(&target, &Request::new("GET", realm.with_query(&query)), header.as_deref())
         };
-        let body = response.and_then(super::Response::successful).context(what)?.body;
+        let body = match response.and_then(super::Response::successful) {
+            Ok(response) => response.body,
+            Err(e) if e.kind() == Kind::Denied => {
+                let text = format!("{}: the credentials were refused", what());
+                return Err(Error::new(text)
+                    .kind_of(Kind::Denied)
+                    .hint(format!("lade login {}", registry.authority)));
+            }
+            Err(e) => return Err(e).context(what),
+        };
         let bytes = read_bounded(body, TOKEN_MAX, "the token").context(what)?;
         let token: Token = serde_json::from_slice(&bytes).context(what)?;
         token

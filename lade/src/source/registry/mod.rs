@@ -135,19 +135,25 @@ impl Registry {
     }
 
     fn send_authenticated(&self, endpoint: &Endpoint, request: &Request) -> Result<Response> {
-        let sent = endpoint.auth.header();
-        let response = self.client.send(endpoint, request, sent.as_deref())?;
-        if response.status != 401 {
-            return Ok(response);
-        }
-        // Another thread may have got a fresh token meanwhile; else ask for one, by what this very answer says.
-        let header = match endpoint.auth.header() {
-            now if now.is_some() && now != sent => now,
-            _ => Auth { client: &self.client, endpoint }.answer(&response.challenges())?,
-        };
-        match header {
-            Some(header) => self.client.send(endpoint, request, Some(&header)),
-            None => Ok(response),
+        let mut header = endpoint.auth.header();
+        let mut refused = 0;
+        loop {
+            let response = self.client.send(endpoint, request, header.as_deref())?;
+            refused += 1;
+            if response.status != 401 || refused == 3 {
+                return Ok(response);
+            }
+            // Another thread may have got a fresh token meanwhile; else ask for one, by what this very answer says.
+            let _turn = endpoint.auth.turn();
+            let now = endpoint.auth.header();
+            header = if now.is_some() && now != header {
+                now
+            } else {
+                match (Auth { client: &self.client, endpoint }).answer(&response.challenges())? {
+                    Some(next) if header.as_deref() != Some(&next) => Some(next),
+                    _ => return Ok(response),
+                }
+            };
         }
     }
 }
