@@ -2,6 +2,7 @@
 //! lade brings container images to a local store and makes bundles of them.
 #![deny(unsafe_code)]
 
+pub mod builtin;
 pub mod bundle;
 pub mod cli;
 pub mod digest;

@@ -105,7 +105,6 @@ fn fill(
     let rootfs = open_dir(&dir.join("rootfs"))?;
     if !record.mounted {
         copy(&store.view(layers)?, &rootfs).context(|| "unable to copy the layers")?;
-        root_meta(layers, &dir.join("rootfs"))?;
     }
     let (spec, more) = convert::convert(image, &rootfs, with)?;
     notes.extend(more);
@@ -125,7 +124,11 @@ fn mount(store: &Store, layers: &[Layer], dir: &Path) -> Result<()> {
     let (upper, work) = (dir.join(".lade/upper"), dir.join(".lade/work"));
     fs::create_dir(&upper).context(what)?;
     fs::create_dir(&work).context(what)?;
-    root_meta(layers, &upper)?;
+    // The upper directory is the root that shows.
+    if let Some(top) = store.view(layers)?.top() {
+        let stat = stat_at(top, b".")?.ok_or_else(|| Error::new("a layer of the store has no root"))?;
+        clone_meta(top, b".", &stat, &open_dir(&upper)?, b".")?;
+    }
     // The kernel refuses one directory twice; a repeated layer shows only where it is topmost anyway.
     let mut lower: Vec<&Path> = Vec::new();
     for layer in layers.iter().rev() {
@@ -140,19 +143,6 @@ fn mount(store: &Store, layers: &[Layer], dir: &Path) -> Result<()> {
     }
     let userxattr = store.marks() == OverlayXattr::User;
     Overlay { lower, upper: &upper, work: &work, userxattr }.mount(&dir.join("rootfs")).context(what)
-}
-
-/// The root directory looks as the topmost layer that mentions it says.
-fn root_meta(layers: &[Layer], target: &Path) -> Result<()> {
-    let to = open_dir(target)?;
-    let Some(layer) = layers.iter().rev().find(|l| l.record.context.root) else {
-        use std::os::unix::fs::PermissionsExt;
-        return fs::set_permissions(target, fs::Permissions::from_mode(0o755))
-            .context(|| format!("unable to set the mode of {}", target.display()));
-    };
-    let from = open_dir(&layer.fs)?;
-    let stat = stat_at(&from, b".")?.ok_or_else(|| Error::new("a layer of the store has no root"))?;
-    clone_meta(&from, b".", &stat, &to, b".")
 }
 
 /// Undoes `make`.

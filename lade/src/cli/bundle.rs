@@ -9,18 +9,22 @@ use serde_json::{Value, json};
 use super::options::size;
 use super::output;
 use crate::bail;
-use crate::bundle;
 use crate::error::{Error, Result};
 use crate::store::{Image, Store};
+use crate::{builtin, bundle};
 
 #[derive(Args)]
 pub(super) struct Bundle {
     /// The image, by name or id
-    #[arg(value_name = "IMAGE", required_unless_present = "remove")]
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["remove", "default"])]
     image: Option<String>,
     /// Where to make the bundle; it must not exist or be empty
-    #[arg(value_name = "DIR", required_unless_present = "remove")]
+    #[arg(value_name = "DIR", required_unless_present_any = ["remove", "default"])]
     dir: Option<PathBuf>,
+    /// Make a bundle in DIR of the built-in image: this machine's static busybox, or a program of lade's own that
+    /// says where it runs. Needs no network
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["image", "dir", "remove"])]
+    default: Option<PathBuf>,
     /// Undo: unmount and remove the bundle in DIR
     #[arg(long, value_name = "DIR", conflicts_with_all = ["image", "dir"])]
     remove: Option<PathBuf>,
@@ -91,6 +95,9 @@ impl Bundle {
     pub(super) fn run(&self, store: &Store) -> Result<()> {
         if let Some(dir) = &self.remove {
             return bundle::remove(store, dir);
+        }
+        if let Some(dir) = &self.default {
+            return self.overrides.make(store, &builtin::image(store)?, dir);
         }
         let (Some(image), Some(dir)) = (&self.image, &self.dir) else {
             bail!("an image and a directory are needed")

@@ -14,7 +14,7 @@ use crate::import::{self, From};
 use crate::pull;
 use crate::reference::Reference;
 use crate::store::{Store, open_dir};
-use crate::view::Dir;
+use crate::view::{Dir, Root};
 
 #[derive(Args)]
 pub(super) struct Import {
@@ -57,7 +57,7 @@ impl Import {
         let from = if self.rootfs == "-" {
             From::Tar(Box::new(std::io::stdin().lock()))
         } else if path.is_dir() {
-            dir = Dir::root(vec![open_dir(path)?], store.marks())?;
+            dir = Dir::root(vec![Root { fd: open_dir(path)?, mentioned: true }], store.marks())?;
             From::Dir(&dir)
         } else {
             From::Tar(Box::new(File::open(path).context(|| format!("unable to open {}", path.display()))?))

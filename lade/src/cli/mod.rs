@@ -16,6 +16,7 @@ mod push;
 mod rm;
 mod save;
 mod tag;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,6 +64,8 @@ enum Command {
     Load(load::Load),
     /// Make an image of a root filesystem (a directory or a tar)
     Import(import::Import),
+    /// Check that images are still what was pulled
+    Verify(Box<verify::Verify>),
     /// Keep credentials for a registry
     Login(login::Login),
     /// Forget them
@@ -109,6 +112,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Inspect(c) => c.run(&store),
         Command::History(c) => c.run(&store),
         Command::Tag(c) => c.run(&store),
+        Command::Verify(c) => c.run(&store),
         Command::Save(c) => c.run(&store),
         Command::Load(c) => c.run(&store),
         Command::Import(c) => c.run(&store),

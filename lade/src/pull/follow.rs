@@ -33,7 +33,9 @@ impl Growing {
     }
 
     pub(super) fn reader_done(&self, failed: bool) {
-        self.state().reader_failed = failed;
+        let mut state = self.state();
+        // After the download has failed, so must the reader; that is no news.
+        state.reader_failed = failed && state.ended.is_none();
     }
 
     pub(super) fn reader_failed(&self) -> bool {

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bail;
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::image::{Descriptor, Manifest, Platform};
 use crate::progress::{self, Phase, Plan, Progress, human};
 use crate::source::{Root, Source};
@@ -51,14 +51,36 @@ pub fn pull(
     options: &Options,
     progress: &Progress,
 ) -> Result<Pulled> {
-    let _use = store.in_use()?;
+    let in_use = store.in_use()?;
+    let result = bring(store, source, root, name, options, progress);
+    drop(in_use);
+    match &result {
+        Ok(pulled) if pulled.changed => store.settled()?,
+        // Layers of a broken download serve the next try; those of a bad image serve nobody.
+        Err(e) if e.kind() == Kind::Corrupt => {
+            store.collect(false)?;
+        }
+        _ => {}
+    }
+    result
+}
+
+fn bring(
+    store: &Store,
+    source: &dyn Source,
+    root: Root,
+    name: Option<&str>,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Pulled> {
     let chosen = select::choose(store, source, root, &options.platform)?;
     let known = known_as(store, &chosen.descriptor, name)?;
     let jobs = jobs(store, &chosen);
     let plan = plan(store, &chosen, &jobs, name)?;
     progress.plan(&plan);
-    let pulled = Pulled { descriptor: chosen.descriptor.clone(), changed: !known || !jobs.is_empty() };
-    if options.dry_run || !pulled.changed {
+    let changed = !options.dry_run && (!known || !jobs.is_empty());
+    let pulled = Pulled { descriptor: chosen.descriptor.clone(), changed };
+    if !changed {
         return Ok(pulled);
     }
     check_space(&plan, options)?;
@@ -71,8 +93,6 @@ pub fn pull(
     chosen.store_documents(store)?;
     store.sync()?;
     store.name_image(chosen.descriptor, name)?;
-    drop(_use);
-    store.settled()?;
     Ok(pulled)
 }
 

@@ -106,8 +106,7 @@ impl Store {
         }
         for (name, path) in self.list("tmp")? {
             // Other files are about to replace the index or a record, by someone who needs no `use` lock.
-            let stale =
-                if name.ends_with(".part") { parts_too } else { path.is_dir() || name.starts_with("blobs-") };
+            let stale = if name.ends_with(".part") { parts_too } else { path.is_dir() || !has_writer(&name) };
             if stale {
                 self.remove_dir(&path)?;
             }
@@ -129,6 +128,12 @@ impl Store {
         }
         Ok(all)
     }
+}
+
+/// Temporary files end in the id of the process that writes them.
+fn has_writer(name: &str) -> bool {
+    let pid = name.rsplit('-').next().and_then(|p| p.parse::<u32>().ok());
+    pid.is_some_and(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists())
 }
 
 fn mark(image: &Image, blobs: &mut HashSet<Digest>, layers: &mut HashSet<String>) {

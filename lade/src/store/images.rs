@@ -11,6 +11,7 @@ use crate::image::{
     CHOSEN_FROM, Descriptor, Document, ImageConfig, Index, Manifest, REF_NAME, parse_document,
 };
 use crate::reference::Reference;
+use crate::source::Root;
 
 const INDEX_MAX: u64 = 64 << 20;
 
@@ -114,6 +115,14 @@ impl Store {
         let config = self.document(&manifest.config).context(what)?;
         let config = ImageConfig::parse(&config, manifest.layers.len()).context(what)?;
         Ok(Image { descriptor: descriptor.clone(), manifest: *manifest, config })
+    }
+
+    /// The image as a source would offer it, with the index it came from forgotten.
+    pub fn root_of(&self, image: &Image) -> Result<Root> {
+        let bytes = self.document(&image.descriptor)?;
+        let mut descriptor = image.descriptor.clone();
+        descriptor.annotations.clear();
+        Ok(Root { descriptor, bytes })
     }
 
     /// Every image, in the order in which they came.

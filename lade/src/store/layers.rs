@@ -12,7 +12,7 @@ use super::{Store, open_dir};
 use crate::digest::Digest;
 use crate::error::{Context, Result};
 use crate::unpack::{LayerContext, remove_tree, settle};
-use crate::view::Dir;
+use crate::view::{Dir, Root};
 
 /// What is known of an unpacked layer; `layer.json` beside its files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,9 +52,8 @@ fn name_of(id: &Digest) -> String {
 impl Store {
     /// The layer, ready to be stacked on the chain it belongs to.
     pub fn layer(&self, diff_id: &Digest, chain_id: &Digest) -> Option<Layer> {
-        self.read_layer(&name_of(chain_id))
-            .filter(|l| &l.record.diff_id == diff_id)
-            .or_else(|| self.read_layer(&name_of(diff_id)).filter(|l| l.record.context.is_free()))
+        let settled = |l: &Layer| &l.record.diff_id == diff_id && l.record.context.is_free();
+        [chain_id, diff_id].iter().find_map(|id| self.read_layer(&name_of(id)).filter(settled))
     }
 
     /// The layer as it was unpacked, which may still have to be settled.
@@ -109,8 +108,8 @@ impl Store {
 
     /// The view of a stack of layers, given bottom up.
     pub fn view(&self, layers: &[Layer]) -> Result<Dir> {
-        let fds = layers.iter().rev().map(|l| open_dir(&l.fs)).collect::<Result<Vec<_>>>()?;
-        Dir::root(fds, self.marks)
+        let root = |l: &Layer| Ok(Root { fd: open_dir(&l.fs)?, mentioned: l.record.context.root });
+        Dir::root(layers.iter().rev().map(root).collect::<Result<Vec<_>>>()?, self.marks)
     }
 
     pub fn lock_layer(&self, diff_id: &Digest) -> Result<super::Lock> {

@@ -11,6 +11,7 @@ mod images;
 mod journal;
 mod layers;
 mod lock;
+mod verify;
 
 use std::fs;
 use std::io::Write;
@@ -25,6 +26,7 @@ pub use gc::Bundle;
 pub use images::{Image, Name};
 pub use layers::{Layer, LayerRecord, Staged};
 pub use lock::Lock;
+pub use verify::Damage;
 
 use crate::bail;
 use crate::error::{Context, Error, Result};

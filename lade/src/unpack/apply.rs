@@ -301,7 +301,9 @@ impl<'a> Layer<'a> {
 
     /// Modes and times of directories, deepest first: each change beneath would have undone them.
     pub(super) fn finish(mut self) -> Result<(LayerContext, u64, Vec<String>)> {
-        let dirs = std::mem::take(&mut self.dirs);
+        let mut dirs = std::mem::take(&mut self.dirs);
+        // A root that nobody mentions looks the same on every run.
+        dirs.entry(Vec::new()).or_default();
         for (path, meta) in dirs.iter().rev() {
             let shown = || format!("unable to finish the directory {}", String::from_utf8_lossy(path));
             let Some(place) = self.tree.dir(path, Missing::Stop).context(shown)?.filter(|p| !p.linked) else {

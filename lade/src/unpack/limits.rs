@@ -18,7 +18,7 @@ pub struct Limits {
 }
 
 /// A layer of zeros up to this size is nobody's harm, whatever its ratio.
-const RATIO_FREE: u64 = 256 << 20;
+const RATIO_FREE: u64 = 64 << 20;
 
 impl Default for Limits {
     fn default() -> Self {

@@ -26,7 +26,16 @@ use crate::unpack::{OverlayXattr, is_dir, is_whiteout, names, stat_at};
 #[derive(Clone)]
 pub struct Dir {
     parts: Vec<(usize, Rc<OwnedFd>)>,
+    /// Whose owner, mode and times the directory shows, when that is not the topmost part.
+    looks: Option<Rc<OwnedFd>>,
     marks: OverlayXattr,
+}
+
+/// A layer's root directory.
+pub struct Root {
+    pub fd: OwnedFd,
+    /// The layer says what the root is like; many do not mention it.
+    pub mentioned: bool,
 }
 
 pub enum Node {
@@ -42,12 +51,15 @@ pub enum Node {
 
 impl Dir {
     /// The root of a stack of layers, top first.
-    pub fn root(layers: Vec<OwnedFd>, marks: OverlayXattr) -> Result<Self> {
-        let mut root = Dir { parts: Vec::new(), marks };
-        for (i, fd) in layers.into_iter().enumerate() {
-            if root.add(i, Rc::new(fd))? {
-                break;
+    pub fn root(layers: Vec<Root>, marks: OverlayXattr) -> Result<Self> {
+        let mut root = Dir { parts: Vec::new(), looks: None, marks };
+        let mut whole = false;
+        for (i, layer) in layers.into_iter().enumerate() {
+            let fd = Rc::new(layer.fd);
+            if layer.mentioned && root.looks.is_none() {
+                root.looks = Some(fd.clone());
             }
+            whole = whole || root.add(i, fd)?;
         }
         Ok(root)
     }
@@ -64,13 +76,13 @@ impl Dir {
         self.marks
     }
 
-    /// The topmost part, whose owner, mode and times the directory shows.
+    /// The part whose owner, mode and times the directory shows.
     pub fn top(&self) -> Option<&OwnedFd> {
-        self.parts.first().map(|(_, fd)| &**fd)
+        self.looks.as_ref().or_else(|| self.parts.first().map(|(_, fd)| fd)).map(|fd| &**fd)
     }
 
     pub fn child(&self, name: &[u8]) -> Result<Node> {
-        let mut found = Dir { parts: Vec::new(), marks: self.marks };
+        let mut found = Dir { parts: Vec::new(), looks: None, marks: self.marks };
         for (layer, fd) in &self.parts {
             let Some(stat) = stat_at(fd, name)? else { continue };
             if !is_dir(&stat) {
