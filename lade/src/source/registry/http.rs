@@ -275,3 +275,36 @@ fn network(e: &ureq::Error, what: &str) -> Error {
     }
     if certificate { error } else { error.kind_of(Kind::Transient) }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn where_a_redirect_may_lead() {
+        let check = |registry: &str, from: &str, to: &str| {
+            let endpoint = Endpoint::bare(Url::parse(registry).unwrap());
+            check_redirect(&Url::parse(from).unwrap(), &Url::parse(to).unwrap(), &endpoint)
+        };
+        let registry = "https://r.io/";
+        assert!(check(registry, registry, "https://cdn.example.com/x").is_ok());
+        assert!(check("http://127.0.0.1:5000/", "http://127.0.0.1:5000/", "http://127.0.0.1:6000/").is_ok());
+        for evil in [
+            "http://cdn.example.com/",
+            "https://127.0.0.1/",
+            "https://169.254.169.254/latest",
+            "https://[::1]/",
+        ] {
+            assert!(check(registry, registry, evil).is_err(), "{evil}");
+        }
+    }
+
+    #[test]
+    fn what_a_registry_says() {
+        assert_eq!(message(br#"{"errors":[{"code":"DENIED","message":"no\u001b[2J"}]}"#), ": DENIED: no[2J");
+        assert_eq!(message(b"<html>"), "");
+        assert_eq!(retry_after("7"), Duration::from_secs(7));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Duration::ZERO);
+    }
+}
