@@ -5,6 +5,7 @@
 
 mod header;
 mod pax;
+mod preceding;
 mod reader;
 mod sparse;
 mod writer;

@@ -6,6 +6,7 @@
 
 mod apply;
 mod context;
+mod create;
 mod decompress;
 mod limits;
 mod link;

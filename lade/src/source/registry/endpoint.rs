@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use super::Settings;
 use super::auth::Slot;
-use super::toml::{Hosts, RegistriesConf};
+use super::hosts::Hosts;
+use super::toml::RegistriesConf;
 use super::url::Url;
 use crate::bail;
 use crate::error::{Context, Result};

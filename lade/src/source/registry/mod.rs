@@ -6,6 +6,7 @@ mod auth;
 mod challenge;
 mod credentials;
 mod endpoint;
+mod hosts;
 mod http;
 mod login;
 mod push;
