@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Bundles: the conversion of the image config, hostile passwd files, and that what is made can be unmade.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::support::Scratch;
+use crate::support::image::{Image, Tar, header};
+
+fn image(config: Value) -> Image {
+    let passwd = "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home:/bin/sh\n";
+    let tar = Tar::new().dir("etc").file("etc/passwd", passwd).file("etc/group", "extra:x:2000:app\n");
+    Image { config, ..Image::new(&[tar]) }
+}
+
+fn spec(scratch: &Scratch, more: &[&str]) -> Value {
+    let dir = scratch.path("b");
+    scratch.ok(&[&["bundle", "t", dir.to_str().unwrap()], more].concat());
+    let spec = serde_json::from_slice(&fs::read(dir.join("config.json")).unwrap()).unwrap();
+    scratch.ok(&["bundle", "--remove", dir.to_str().unwrap()]);
+    assert!(!dir.exists());
+    spec
+}
+
+#[test]
+fn the_config_is_converted_by_the_rules() {
+    let scratch = Scratch::new();
+    let config = json!({
+        "User": "app", "Env": ["A=1", "PATH=/own"], "Entrypoint": ["/e"], "Cmd": ["c", "d"], "WorkingDir": "/w",
+        "StopSignal": "SIGUSR1", "ExposedPorts": {"80/tcp": {}, "53/udp": {}}, "Volumes": {"/v": {}},
+        "Labels": {"who": "me", "org.systemd.property.ExecStartPre": "/evil", "run.oci.hooks.stdin": "x", "org.opencontainers.image.os": "plan9"},
+    });
+    assert!(scratch.pull(&image(config), "t").ok);
+    let made = spec(&scratch, &[]);
+    let process = &made["process"];
+    assert_eq!(process["args"], json!(["/e", "c", "d"]));
+    assert_eq!(process["env"], json!(["PATH=/own", "A=1"]));
+    assert_eq!(process["cwd"], "/w");
+    assert_eq!(process["user"], json!({"uid": 1000, "gid": 1000, "additionalGids": [2000]}));
+    assert_eq!(process["noNewPrivileges"], true);
+    let annotations = &made["annotations"];
+    assert_eq!(annotations["org.opencontainers.image.stopSignal"], "SIGUSR1");
+    assert_eq!(annotations["org.opencontainers.image.exposedPorts"], "53/udp,80/tcp");
+    assert_eq!(annotations["org.opencontainers.image.os"], "plan9", "labels win");
+    assert_eq!(annotations["who"], "me");
+    assert!(annotations.get("org.systemd.property.ExecStartPre").is_none());
+    assert!(annotations.get("run.oci.hooks.stdin").is_none());
+    let made = spec(&scratch, &["--allow-unsafe-annotations"]);
+    assert_eq!(made["annotations"]["run.oci.hooks.stdin"], "x");
+}
+
+#[test]
+fn flags_have_the_last_word() {
+    let scratch = Scratch::new();
+    assert!(scratch.pull(&image(json!({"Entrypoint": ["/e"], "Cmd": ["c"], "Env": ["A=1"]})), "t").ok);
+    let made = spec(
+        &scratch,
+        &[
+            "--env",
+            "A=2",
+            "--user",
+            "7:8",
+            "--hostname",
+            "h",
+            "--memory",
+            "64m",
+            "--cpus",
+            "1.5",
+            "--pids-limit",
+            "9",
+            "--read-only",
+            "--network",
+            "host",
+            "-v",
+            "/src:/dst:ro",
+            "--cap-drop",
+            "all",
+            "--cap-add",
+            "chown",
+            "--",
+            "x",
+            "y",
+        ],
+    );
+    assert_eq!(made["process"]["args"], json!(["/e", "x", "y"]));
+    assert!(made["process"]["env"].as_array().unwrap().contains(&json!("A=2")));
+    assert_eq!(made["process"]["user"], json!({"uid": 7, "gid": 8}));
+    assert_eq!(made["process"]["capabilities"]["effective"], json!(["CAP_CHOWN"]));
+    assert_eq!(made["hostname"], "h");
+    assert_eq!(made["root"]["readonly"], true);
+    assert_eq!(made["linux"]["resources"]["memory"]["limit"], 64 << 20);
+    assert_eq!(made["linux"]["resources"]["cpu"]["quota"], 150_000);
+    assert_eq!(made["linux"]["resources"]["pids"]["limit"], 9);
+    let mounts = made["mounts"].as_array().unwrap();
+    assert!(mounts.iter().any(|m| m["destination"] == "/dst" && m["options"] == json!(["rbind", "ro"])));
+    assert!(!made["linux"]["namespaces"].to_string().contains("network"));
+    let made = spec(&scratch, &["--entrypoint", "/other"]);
+    assert_eq!(made["process"]["args"], json!(["/other"]));
+}
+
+#[test]
+fn hostile_passwd_files_end() {
+    let fifo = Tar::new().dir("etc").entry(header(b"etc/passwd", b'6'), b"");
+    let zero = Tar::new()
+        .dir("etc")
+        .symlink("etc/passwd", "/dev/zero")
+        .dir("dev")
+        .entry(header(b"dev/zero", b'3').device(1, 5).mode(0o666), b"");
+    let host = Tar::new().dir("etc").symlink("etc/passwd", "/proc/self/root/etc/passwd");
+    let escape = Tar::new().dir("etc").symlink("etc/passwd", "../../../../../../etc/hostname");
+    let looped = Tar::new().dir("etc").symlink("etc/passwd", "passwd");
+    let dir = Tar::new().dir("etc").dir("etc/passwd");
+    let huge = Tar::new().dir("etc").file("etc/passwd", &"x".repeat((1 << 20) + 1));
+    for (tar, text) in [
+        (fifo, "not a regular file"),
+        (zero, "not a regular file"),
+        (host, "no user \"root\""),
+        (escape, "no user \"root\""),
+        (looped, "unable to read"),
+        (dir, "not a regular file"),
+        (huge, "larger than 1048576"),
+    ] {
+        let scratch = Scratch::new();
+        let image = Image { config: json!({"User": "root", "Cmd": ["x"]}), ..Image::new(&[tar]) };
+        assert!(scratch.pull(&image, "t").ok);
+        let dir = scratch.path("b");
+        scratch.refused(&["bundle", "t", dir.to_str().unwrap()], text);
+        assert!(!dir.exists(), "a failed bundle leaves nothing");
+    }
+}
+
+#[test]
+fn bundles_are_made_in_empty_places_and_unmade() {
+    let scratch = Scratch::new();
+    assert!(scratch.pull(&image(json!({"Cmd": ["x"]})), "t").ok);
+    let dir = scratch.path("b");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("mine"), "x").unwrap();
+    scratch.refused(&["bundle", "t", dir.to_str().unwrap()], "not empty");
+    scratch.refused(&["bundle", "--remove", dir.to_str().unwrap()], "not a bundle made by lade");
+    fs::remove_file(dir.join("mine")).unwrap();
+    scratch.ok(&["bundle", "t", dir.to_str().unwrap()]);
+    fs::write(dir.join("rootfs/new"), "x").unwrap();
+    // The layers are in use: neither rm nor prune may take them.
+    scratch.ok(&["rm", "t"]);
+    scratch.ok(&["prune"]);
+    assert!(fs::read(dir.join("rootfs/etc/passwd")).is_ok());
+    scratch.ok(&["bundle", "--remove", dir.to_str().unwrap()]);
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "the directory was there before and stays");
+    scratch.ok(&["prune"]);
+    scratch.assert_store_empty();
+}
+
+#[test]
+fn what_lade_makes_is_private() {
+    let scratch = Scratch::new();
+    let mode = |name: &str| fs::metadata(scratch.path(name)).unwrap().permissions().mode() & 0o777;
+    fs::create_dir(scratch.path("store")).unwrap();
+    fs::set_permissions(scratch.path("store"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(scratch.pull(&image(json!({"Cmd": ["x"]})), "t").ok);
+    scratch.ok(&["bundle", "t", scratch.path("b").to_str().unwrap()]);
+    assert_eq!((mode("store"), mode("b")), (0o700, 0o700));
+    std::os::unix::fs::chown(scratch.path("store"), Some(1), None).unwrap();
+    scratch.refused(&["ls"], "belongs to another user");
+    std::os::unix::fs::chown(scratch.path("store"), Some(0), None).unwrap();
+}
+
+#[test]
+fn an_image_without_a_command_says_so() {
+    let scratch = Scratch::new();
+    assert!(scratch.pull(&image(json!({})), "t").ok);
+    scratch.refused(&["bundle", "t", scratch.path("b").to_str().unwrap()], "does not say what to run");
+    scratch.refused(&["bundle", "none", scratch.path("b").to_str().unwrap()], "no image none");
+}

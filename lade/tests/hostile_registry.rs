@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Registries that lie, break, redirect and pry.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use crate::support::image::{INDEX, Image, MANIFEST, Tar};
+use crate::support::server::{Response, Server};
+use crate::support::{Ran, Scratch, finished};
+use lade::digest::Digest;
+
+fn image() -> Image {
+    let noise: String =
+        (0..60_000u32).map(|i| char::from(b'a' + (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 26)).collect();
+    Image::new(&[Tar::new().file("big", &noise), Tar::new().file("small", "x")]).gzipped()
+}
+
+fn pull(scratch: &Scratch, server: &Server, more: &[&str]) -> Ran {
+    let (host, name) = (server.host(), format!("{}/repo:t", server.host()));
+    scratch.lade(&[&["pull", "--plain-http", &host, &name], more].concat())
+}
+
+fn fails(ran: &Ran, text: &str) {
+    assert!(!ran.ok, "succeeded; expected: {text}");
+    assert!(ran.err.contains(text), "said {} and not: {text}", ran.err);
+}
+
+#[test]
+fn a_good_registry_serves_once() {
+    let (scratch, server) = (Scratch::new(), Server::with_image(&image(), |_, r| r));
+    assert!(pull(&scratch, &server, &[]).ok);
+    let before = server.requests().len();
+    assert!(pull(&scratch, &server, &[]).ok);
+    assert_eq!(server.requests().len(), before + 1, "an image that is there costs one round trip");
+    scratch.ok(&["bundle", &format!("{}/repo:t", server.host()), scratch.path("b").to_str().unwrap()]);
+}
+
+#[test]
+fn eight_pulls_are_one_download() {
+    let (scratch, server) = (Scratch::new(), Server::with_image(&image(), |_, r| r));
+    let name = format!("{}/repo:t", server.host());
+    let children: Vec<_> = (0..8)
+        .map(|_| {
+            let mut command = scratch.command();
+            command.args(["pull", "-q", "--plain-http", &server.host(), &name]);
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        let ran = finished(child.wait_with_output().unwrap());
+        assert!(ran.ok, "{}", ran.err);
+    }
+    for layer in &image().layers {
+        assert_eq!(server.count(&format!("blobs/{}", Digest::of(&layer.bytes))), 1);
+    }
+}
+
+#[test]
+fn a_broken_stream_goes_on_where_it_broke() {
+    let breaks = AtomicUsize::new(0);
+    let server = Server::with_image(&image(), move |_, r| {
+        if r.body.len() > 10_000 && breaks.fetch_add(1, SeqCst) < 2 { r.cut(8_000) } else { r }
+    });
+    let scratch = Scratch::new();
+    assert!(pull(&scratch, &server, &[]).ok);
+    let ranges: Vec<String> =
+        server.requests().iter().filter_map(|r| r.headers.get("range").cloned()).collect();
+    assert!(ranges.iter().any(|r| r.starts_with("bytes=8000-")), "{ranges:?}");
+    assert!(ranges.iter().any(|r| r.starts_with("bytes=16000-")), "{ranges:?}");
+}
+
+#[test]
+fn a_killed_pull_is_taken_up_by_the_next() {
+    let stall = Arc::new(AtomicUsize::new(1));
+    let shared = stall.clone();
+    let server = Server::with_image(&image(), move |_, r| {
+        if r.body.len() > 10_000 && shared.load(SeqCst) == 1 {
+            // Announces all, sends a part, and hangs up each time.
+            return Response { headers: vec![("content-length".into(), r.body.len().to_string())], ..r }
+                .cut(5_000);
+        }
+        r
+    });
+    let scratch = Scratch::new();
+    let mut command = scratch.command();
+    command.args(["pull", "-q", "--plain-http", &server.host(), &format!("{}/repo:t", server.host())]);
+    let mut child = command.spawn().unwrap();
+    let part = || {
+        let entries = fs::read_dir(scratch.path("store/tmp")).into_iter().flatten().flatten();
+        entries
+            .filter(|e| e.path().extension().is_some_and(|x| x == "part"))
+            .map(|e| e.metadata().unwrap().len())
+            .max()
+    };
+    while part().unwrap_or(0) < 5_000 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(scratch.ok(&["ls", "-q"]).out, "");
+    stall.store(0, SeqCst);
+    let before = server.requests().len();
+    assert!(pull(&scratch, &server, &[]).ok);
+    let resumed = server.requests()[before..].iter().any(|r| r.headers.contains_key("range"));
+    assert!(resumed, "the second pull started from nothing");
+}
+
+#[test]
+fn a_rotten_part_is_fetched_anew() {
+    let scratch = Scratch::new();
+    let server = Server::with_image(&image(), |_, r| r);
+    let digest = Digest::of(&image().layers[0].bytes);
+    scratch.ok(&["ls"]);
+    fs::write(scratch.path(&format!("store/tmp/sha256-{}.part", digest.hex())), vec![7; 1000]).unwrap();
+    assert!(pull(&scratch, &server, &[]).ok);
+}
+
+#[test]
+fn a_server_without_ranges_is_read_past() {
+    let cuts = AtomicUsize::new(0);
+    let all = image().layers[0].bytes.clone();
+    let server = Server::with_image(&image(), move |request, r| {
+        if request.target.contains(Digest::of(&all).as_str()) {
+            let whole = Response::new(200, &all);
+            return if cuts.fetch_add(1, SeqCst) == 0 { whole.cut(9_000) } else { whole };
+        }
+        r
+    });
+    assert!(pull(&Scratch::new(), &server, &[]).ok);
+}
+
+#[test]
+fn wrong_ranges_are_refused() {
+    let cuts = AtomicUsize::new(0);
+    let server = Server::with_image(&image(), move |request, mut r| {
+        if r.body.len() > 10_000 && cuts.fetch_add(1, SeqCst) == 0 {
+            return r.cut(9_000);
+        }
+        if request.headers.contains_key("range") {
+            r.headers[0].1 = "bytes 5-100/200".to_owned();
+        }
+        r
+    });
+    let scratch = Scratch::new();
+    fails(&pull(&scratch, &server, &[]), "sent bytes from 5");
+}
+
+#[test]
+fn busy_servers_are_asked_again() {
+    for (status, retry) in [(429, "0"), (503, "0"), (500, "Wed, 21 Oct 2015 07:28:00 GMT")] {
+        let asked = AtomicUsize::new(0);
+        let server = Server::with_image(&image(), move |_, r| match asked.fetch_add(1, SeqCst) {
+            0 | 2 => Response::new(status, b"").header("retry-after", retry),
+            _ => r,
+        });
+        assert!(pull(&Scratch::new(), &server, &[]).ok, "{status}");
+    }
+    let server = Server::start(|_| Response::new(429, b"").header("retry-after", "3600"));
+    fails(&pull(&Scratch::new(), &server, &[]), "come back in 3600 seconds");
+}
+
+#[test]
+fn lies_leave_the_store_as_it_was() {
+    type Change = Box<dyn Fn(&crate::support::server::Request, Response) -> Response + Send + Sync>;
+    let on = |part: &'static str, change: fn(&mut Response)| -> Change {
+        Box::new(move |request, mut r| {
+            if request.target.contains(part) {
+                change(&mut r);
+            }
+            r
+        })
+    };
+    let cases: Vec<(Change, &str)> = vec![
+        (on("/blobs/", |r| r.body[20] ^= 1), "does not match its digest"),
+        (on("/blobs/", |r| r.body.push(0)), "larger than"),
+        (on("/manifests/", |r| r.headers[0].1 = INDEX.into()), "announced as"),
+        (on("/manifests/", |r| r.body = b"not json".to_vec()), "unable to parse the manifest"),
+        (on("/manifests/", |r| r.body = vec![b' '; 5 << 20]), "larger than 4194304 bytes"),
+        (on("/manifests/", |r| r.body = br#"{"schemaVersion":1,"fsLayers":[]}"#.to_vec()), "schema 1"),
+        (on("/manifests/", |r| *r = Response::new(404, b"{}")), "answered 404"),
+        (
+            on("/manifests/", |r| {
+                *r = Response::new(403, br#"{"errors":[{"code":"DENIED","message":"no"}]}"#)
+            }),
+            "DENIED: no",
+        ),
+    ];
+    for (change, text) in cases {
+        let (scratch, server) = (Scratch::new(), Server::with_image(&image(), change));
+        fails(&pull(&scratch, &server, &[]), text);
+        scratch.assert_store_empty();
+    }
+}
+
+#[test]
+fn unknown_layer_types_and_artifacts_are_named() {
+    let mut odd = image();
+    odd.layers[0].media_type = "application/x-odd";
+    let server = Server::with_image(&odd, |_, r| r);
+    fails(&pull(&Scratch::new(), &server, &[]), "unknown type \"application/x-odd\"");
+    let mut manifest = image().manifest();
+    manifest["config"]["mediaType"] = "application/vnd.oci.empty.v1+json".into();
+    manifest["artifactType"] = "application/x-chart".into();
+    let bytes = manifest.to_string().into_bytes();
+    let server = Server::start(move |_| Response::new(200, &bytes).header("content-type", MANIFEST));
+    fails(&pull(&Scratch::new(), &server, &[]), "artifact of type \"application/x-chart\"");
+}
+
+#[test]
+fn indexes_end() {
+    let own = Arc::new(Mutex::new(String::new()));
+    // Each index names one that is not there before it is asked for: the digests cannot form a loop, the depth can grow.
+    let make = |inner: &str, size: usize| {
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{{"mediaType":"{INDEX}","digest":"{inner}","size":{size}}}]}}"#
+        )
+    };
+    let mut documents = vec![make(&format!("sha256:{}", "0".repeat(64)), 1)];
+    for _ in 0..6 {
+        let last = documents.last().unwrap().clone();
+        documents.push(make(Digest::of(last.as_bytes()).as_str(), last.len()));
+    }
+    *own.lock().unwrap() = documents.last().unwrap().clone();
+    let server = Server::start(move |request| {
+        let name = request.target.rsplit('/').next().unwrap();
+        let found = documents.iter().find(|d| Digest::of(d.as_bytes()).as_str() == name);
+        Response::new(200, found.unwrap_or(documents.last().unwrap()).as_bytes())
+            .header("content-type", INDEX)
+    });
+    fails(&pull(&Scratch::new(), &server, &[]), "indexes more than 3 deep");
+}
+
+#[test]
+fn a_digest_is_a_promise() {
+    let server = Server::with_image(&image(), |_, r| r);
+    let other = Digest::of(b"other");
+    let manifest = image().manifest().to_string();
+    let lying =
+        Server::start(move |_| Response::new(200, manifest.as_bytes()).header("content-type", MANIFEST));
+    let scratch = Scratch::new();
+    let name = format!("{}/repo@{other}", lying.host());
+    scratch.refused(&["pull", "--plain-http", &lying.host(), &name], "does not match its digest");
+    let digest = Digest::of(image().manifest().to_string().as_bytes());
+    let name = format!("{}/repo@{digest}", server.host());
+    scratch.ok(&["pull", "--plain-http", &server.host(), &name]);
+    scratch.ok(&["inspect", &name]);
+}
+
+const SECRET: &str = "dTpwYXNzd29yZA==";
+
+fn saw_credentials(server: &Server) -> bool {
+    server
+        .requests()
+        .iter()
+        .any(|r| format!("{:?}", r).contains(SECRET) || r.headers.contains_key("authorization"))
+}
+
+#[test]
+fn credentials_stay_with_their_origin() {
+    let elsewhere = Arc::new(Server::with_image(&image(), |_, r| r));
+    let other = elsewhere.clone();
+    let server = Server::with_image(&image(), move |request, r| {
+        if request.headers.get("authorization").is_none_or(|a| !a.ends_with(SECRET)) {
+            return Response::new(401, b"").header("www-authenticate", "Basic realm=\"x\"");
+        }
+        if request.target.contains("/blobs/") {
+            return Response::new(307, b"")
+                .header("location", &format!("http://{}{}", other.host(), request.target));
+        }
+        r
+    });
+    assert!(pull(&Scratch::new(), &server, &["--creds", "u:password"]).ok);
+    assert!(saw_credentials(&server) && elsewhere.count("/blobs/") > 0);
+    assert!(!saw_credentials(&elsewhere), "credentials followed a redirect");
+    fails(&pull(&Scratch::new(), &server, &["--anonymous"]), "answered 401");
+    fails(&pull(&Scratch::new(), &server, &["--creds", "u:wrong"]), "answered 401");
+}
+
+#[test]
+fn tokens_are_fetched_once_and_by_the_challenge() {
+    let realm = Arc::new(Mutex::new(String::new()));
+    let shared = realm.clone();
+    let server = Server::with_image(&image(), move |request, r| {
+        if request.target.starts_with("/token") {
+            let right = request.headers.get("authorization").is_some_and(|a| a.ends_with(SECRET));
+            return if right {
+                Response::new(200, br#"{"access_token":"T0"}"#)
+            } else {
+                Response::new(401, b"")
+            };
+        }
+        if request.headers.get("authorization").map(String::as_str) != Some("Bearer T0") {
+            let challenge = format!(
+                "Negotiate, Bearer realm=\"{}\",service=\"s v\",scope=\"repository:repo:pull\"",
+                shared.lock().unwrap()
+            );
+            return Response::new(401, b"").header("www-authenticate", &challenge);
+        }
+        r
+    });
+    *realm.lock().unwrap() = format!("http://localhost:{}/token", server.port);
+    assert!(pull(&Scratch::new(), &server, &["--creds", "u:password"]).ok);
+    let asked: Vec<String> =
+        server.requests().into_iter().map(|r| r.target).filter(|t| t.starts_with("/token")).collect();
+    assert_eq!(asked, ["/token?service=s%20v&scope=repository:repo:pull"]);
+    fails(&pull(&Scratch::new(), &server, &["--creds", "u:wrong"]), "credentials were refused");
+    *realm.lock().unwrap() = "file:///etc/passwd".to_owned();
+    fails(&pull(&Scratch::new(), &server, &[]), "not an http or https URL");
+}
+
+#[test]
+fn redirects_have_bounds() {
+    let server = Server::start(|r| Response::new(302, b"").header("location", &r.target));
+    fails(&pull(&Scratch::new(), &server, &[]), "redirects more than 5 times");
+    let server = Server::start(|_| Response::new(302, b"").header("location", "file:///etc/passwd"));
+    fails(&pull(&Scratch::new(), &server, &[]), "not an http or https URL");
+    let server = Server::start(|_| Response::new(302, b""));
+    assert!(!pull(&Scratch::new(), &server, &[]).ok);
+}
+
+#[test]
+fn mirrors_come_first_and_may_fail() {
+    let scratch = Scratch::new();
+    let mirror = Server::with_image(&image(), |_, r| r);
+    let registry = Server::with_image(&image(), |_, r| r);
+    let conf = |location: &str| {
+        format!(
+            "[[registry]]\nprefix = \"{0}/repo\"\nlocation = \"{0}/repo\"\n[[registry.mirror]]\nlocation = \"{location}\"\n",
+            registry.host()
+        )
+    };
+    fs::write(scratch.path("registries.conf"), conf(&format!("{}/repo", mirror.host()))).unwrap();
+    let both = ["--plain-http", &mirror.host()];
+    assert!(pull(&scratch, &registry, &both).ok);
+    assert!(mirror.requests().len() > 3 && registry.requests().is_empty());
+    fs::write(scratch.path("registries.conf"), conf("127.0.0.1:1/none")).unwrap();
+    scratch.ok(&["rm", &format!("{}/repo:t", registry.host())]);
+    assert!(pull(&scratch, &registry, &["--plain-http", "127.0.0.1:1"]).ok);
+    assert!(!registry.requests().is_empty());
+}
+
+#[test]
+fn no_tls_means_no_pull_unless_it_is_said() {
+    let server = Server::with_image(&image(), |_, r| r);
+    Scratch::new().refused(&["pull", &format!("{}/repo:t", server.host())], "lade:");
+    assert!(saw_nothing(&server));
+}
+
+fn saw_nothing(server: &Server) -> bool {
+    server.requests().iter().all(|r| !r.target.starts_with("/v2"))
+}
+
+#[test]
+fn helpers_and_files_give_credentials() {
+    let scratch = Scratch::new();
+    let server = Server::with_image(&image(), |request, r| {
+        if request.headers.get("authorization").is_none_or(|a| !a.ends_with(SECRET)) {
+            return Response::new(401, b"").header("www-authenticate", "Basic realm=\"x\"");
+        }
+        r
+    });
+    let auth = scratch.path("auth.json");
+    let file = auth.to_str().unwrap();
+    fs::write(&auth, format!(r#"{{"auths": {{"{}": {{"auth": "{SECRET}"}}}}}}"#, server.host())).unwrap();
+    assert!(pull(&scratch, &server, &["--authfile", file]).ok);
+    // A login keeps what else is in the file, and a logout takes only its own.
+    fs::write(&auth, r#"{"auths": {"other.io": {"auth": "eA=="}}, "x": 1}"#).unwrap();
+    let host = server.host();
+    scratch.ok(&["login", &host, "--plain-http", &host, "--creds", "u:password", "--authfile", file]);
+    assert!(fs::read_to_string(&auth).unwrap().contains(SECRET));
+    scratch.refused(&["login", &host, "--plain-http", &host, "--creds", "u:no", "--authfile", file], "wrong");
+    scratch.ok(&["logout", &host, "--authfile", file]);
+    let left = fs::read_to_string(&auth).unwrap();
+    assert!(left.contains("other.io") && left.contains("\"x\"") && !left.contains(SECRET));
+    // A helper is found on PATH and speaks Docker's protocol.
+    let bin = scratch.path("bin");
+    fs::create_dir(&bin).unwrap();
+    let helper = bin.join("docker-credential-test");
+    fs::write(&helper, "#!/bin/sh\nread host\necho '{\"Username\":\"u\",\"Secret\":\"password\"}'\n")
+        .unwrap();
+    fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::write(&auth, format!(r#"{{"credHelpers": {{"{host}": "test"}}}}"#)).unwrap();
+    let mut command = scratch.command();
+    command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    command.args(["pull", "-q", "--plain-http", &host, "--authfile", file, &format!("{host}/again:t")]);
+    let ran = finished(command.output().unwrap());
+    assert!(ran.ok, "{}", ran.err);
+}

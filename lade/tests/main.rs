@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//! lade's tests drive the program itself: crafted layers, a hostile registry on loopback, real mounts. They need root
+//! and no network, and install nothing.
+#![allow(clippy::unwrap_used)]
+
+mod bundle;
+mod commands;
+mod equal;
+mod hostile_layers;
+mod hostile_registry;
+mod support;
+mod tarball;
