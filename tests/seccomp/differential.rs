@@ -11,8 +11,8 @@
 //! - **Swapped twice.** For a machine of the other byte order than its own (libseccomp.rs).
 //! - Its tables, in what DISPUTED lists.
 //!
-//! It refuses some profiles that we do not: a rule less specific than an earlier one with another action, and an
-//! errnoRet from 4095 on, which the kernel cuts to 4095.
+//! It refuses some profiles that we do not: most in which a rule has the conditions of an earlier one, or fewer, and
+//! another action; and an errnoRet from 4095 on, which the kernel cuts to 4095.
 
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompOperator as Operator, LinuxSyscall};
 use serde_json::json;
@@ -55,7 +55,7 @@ fn compare(
     let theirs = libseccomp::compile(seccomp, archs, optimize);
     let ours = match seccomp::compile(seccomp, archs[0]) {
         Ok(ours) => ours.program,
-        Err(Error::Contradiction { .. } | Error::TooLong) if theirs.is_err() => {
+        Err(Error::TooLong) if theirs.is_err() => {
             tally.refused += 1;
             return;
         }
@@ -124,7 +124,9 @@ fn generated_profiles_mean_the_same() {
     println!("libseccomp {:?}, SECCOMP_SEED={seed}", libseccomp::version());
     let machines = generate::machines();
     let mut tally = Tally::default();
-    for number in 0..2000 {
+    // Unoptimised, the interpreter would take minutes.
+    let profiles = if cfg!(debug_assertions) { 200 } else { 2000 };
+    for number in 0..profiles {
         let mut random = Random::new(seed.wrapping_add(number << 32));
         let archs = *random.choose(&machines);
         let profile = generate::profile(&mut random, &generate::names(archs[0]), archs);
@@ -132,7 +134,10 @@ fn generated_profiles_mean_the_same() {
         compare(&mut random, &profile, archs, optimize, &mut tally);
     }
     println!("{tally:?}");
-    assert!(tally.compared > 1500 && tally.libseccomp_wrong < tally.calls / 200, "{tally:?}");
+    assert!(
+        tally.refused_by_libseccomp < tally.compared / 5 && tally.libseccomp_wrong < tally.calls / 200,
+        "{tally:?}"
+    );
 }
 
 /// Once libseccomp gets one of these right, its entry above must go.
