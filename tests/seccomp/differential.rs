@@ -8,11 +8,13 @@
 //!   then matches what it must not, or does not match what it must.
 //! - **A lost branch.** On 64-bit ABIs a second GT or GE with the same upper word and a further condition loses its
 //!   comparison of the lower word: `_db_tree_add` returns once it finds the branch for greater upper words taken.
+//! - **Another order for the upper half.** On 64-bit ABIs two rules (NE, LT, LE, GT, GE) with the same upper word have
+//!   one action where that word decides: not that of the rule which is asked first where the lower word decides.
 //! - **Swapped twice.** For a machine of the other byte order than its own (libseccomp.rs).
 //! - Its tables, in what DISPUTED lists.
 //!
-//! It refuses some profiles that we do not: a rule less specific than an earlier one with another action, and an
-//! errnoRet from 4095 on, which the kernel cuts to 4095.
+//! It refuses some profiles that we do not: most in which a rule has the conditions of an earlier one, or fewer, and
+//! another action; and an errnoRet from 4095 on, which the kernel cuts to 4095.
 
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompOperator as Operator, LinuxSyscall};
 use serde_json::json;
@@ -40,9 +42,8 @@ struct Tally {
 /// branch, so that another of the matching rules may decide; `wide` if any ABI of the profile is.
 fn misread(wide: bool, rules: &[&LinuxSyscall]) -> bool {
     let ops = |rule: &&LinuxSyscall| rule.args().iter().flatten().map(|arg| arg.op()).collect::<Vec<_>>();
-    let ordered =
-        |op: &Operator| !matches!(op, Operator::ScmpCmpEq | Operator::ScmpCmpNe | Operator::ScmpCmpMaskedEq);
-    rules.iter().map(ops).any(|ops| ops.len() > 1 || (wide && ops.iter().any(ordered)))
+    let other = |op: &Operator| !matches!(op, Operator::ScmpCmpEq | Operator::ScmpCmpMaskedEq);
+    rules.iter().map(ops).any(|ops| ops.len() > 1 || (wide && ops.iter().any(other)))
 }
 
 fn compare(
@@ -55,7 +56,7 @@ fn compare(
     let theirs = libseccomp::compile(seccomp, archs, optimize);
     let ours = match seccomp::compile(seccomp, archs[0]) {
         Ok(ours) => ours.program,
-        Err(Error::Contradiction { .. } | Error::TooLong) if theirs.is_err() => {
+        Err(Error::TooLong) if theirs.is_err() => {
             tally.refused += 1;
             return;
         }
@@ -124,7 +125,9 @@ fn generated_profiles_mean_the_same() {
     println!("libseccomp {:?}, SECCOMP_SEED={seed}", libseccomp::version());
     let machines = generate::machines();
     let mut tally = Tally::default();
-    for number in 0..2000 {
+    // Unoptimised, the interpreter would take minutes.
+    let profiles = if cfg!(debug_assertions) { 200 } else { 2000 };
+    for number in 0..profiles {
         let mut random = Random::new(seed.wrapping_add(number << 32));
         let archs = *random.choose(&machines);
         let profile = generate::profile(&mut random, &generate::names(archs[0]), archs);
@@ -132,7 +135,51 @@ fn generated_profiles_mean_the_same() {
         compare(&mut random, &profile, archs, optimize, &mut tally);
     }
     println!("{tally:?}");
-    assert!(tally.compared > 1500 && tally.libseccomp_wrong < tally.calls / 200, "{tally:?}");
+    assert!(
+        tally.refused_by_libseccomp < tally.compared / 5 && tally.libseccomp_wrong < tally.calls / 200,
+        "{tally:?}"
+    );
+}
+
+/// Rules of one condition each, all matching much the same, each with another action: which comes first? Without the
+/// comparisons that libseccomp gets wrong, so that it must agree throughout.
+#[test]
+fn order_is_libseccomps() {
+    const ACTIONS: [&str; 4] = ["SCMP_ACT_TRAP", "SCMP_ACT_LOG", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"];
+    const EQUAL: [&str; 2] = ["SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ"];
+    const OTHER: [&str; 5] = ["SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_GE", "SCMP_CMP_GT"];
+    let seed = Random::seed();
+    println!("SECCOMP_SEED={seed}");
+    let mut compared = 0;
+    for number in 0..4000 {
+        let mut random = Random::new(seed.wrapping_add(number << 32));
+        let arch = *random.choose(&[
+            Arch::ScmpArchX86,
+            Arch::ScmpArchArm,
+            Arch::ScmpArchX86_64,
+            Arch::ScmpArchS390x,
+        ]);
+        let narrow = matches!(arch, Arch::ScmpArchX86 | Arch::ScmpArchArm);
+        let ops = if narrow { [&EQUAL[..], &OTHER[..]].concat() } else { EQUAL.to_vec() };
+        let scale = if narrow { 1 } else { 1 << 31 };
+        let syscalls = |random: &mut Random| {
+            let value = random.below(6) as u64 * scale;
+            let value_two = random.below(6) as u64 * scale;
+            let arg = json!({ "index": random.below(2), "op": random.choose(&ops), "value": value, "valueTwo": value_two });
+            json!({ "names": ["getpid"], "action": random.choose(&ACTIONS), "args": [arg] })
+        };
+        let syscalls: Vec<_> = (0..random.below(4) + 2).map(|_| syscalls(&mut random)).collect();
+        let profile = profiles::parse(json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": syscalls }));
+        let Ok(theirs) = libseccomp::compile(&profile, &[arch], Optimize::Priority) else { continue };
+        let ours = seccomp::compile(&profile, arch).unwrap().program;
+        compared += 1;
+        for args in (0..64).map(|pair| [pair % 8 * scale, pair / 8 * scale, 0, 0, 0, 0]) {
+            let call = Data { number: libseccomp::table(arch)["getpid"], arch: model::audit(arch), args };
+            let (ours, theirs) = (interpreter::run(&ours, &call).0, interpreter::run(&theirs, &call).0);
+            assert_eq!(ours, theirs, "{arch:?} {args:x?} {syscalls:#?}");
+        }
+    }
+    assert!(compared > 2000, "{compared}");
 }
 
 /// Once libseccomp gets one of these right, its entry above must go.

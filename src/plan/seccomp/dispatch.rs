@@ -4,10 +4,11 @@
 //! Every number of an architecture, known or not, lies in one range of numbers that fare alike; the filter is a
 //! balanced search over the ranges' beginnings.
 
+use std::collections::BTreeSet;
+
 use oci_spec::runtime::Arch;
 
 use super::{
-    Error,
     abi::{ARM_PRIVATE, Abi, Multiplexed, X32_BIT},
     decision::{Comparison, Graph, Target, Test, Word},
     profile::{ENOSYS, Entry, KILL_THREAD, Profile},
@@ -17,28 +18,85 @@ use super::{
 /// One name of one entry, on one architecture.
 struct Call<'a> {
     number: u32,
+    name: &'a str,
     entry: &'a Entry<'a>,
     /// Set where the number is socketcall(2)'s or ipc(2)'s.
     callee: Option<u32>,
 }
 
-/// The root of the whole filter. `abis` begins with the native architecture.
-pub(super) fn filter(graph: &mut Graph, profile: &Profile<'_>, abis: &[Abi]) -> Result<Target, Error> {
-    let mut root = Target::Return(KILL_THREAD);
-    let mut audits: Vec<u32> = Vec::new();
-    for abi in abis {
-        if !audits.contains(&abi.audit()) {
-            audits.push(abi.audit());
+/// A filter being built.
+pub(super) struct Filter<'a> {
+    profile: &'a Profile<'a>,
+    pub(super) graph: Graph,
+    /// Syscalls of which rules contradict each other.
+    pub(super) contradictions: BTreeSet<&'a str>,
+}
+
+impl<'a> Filter<'a> {
+    pub(super) fn new(profile: &'a Profile<'a>) -> Self {
+        Self { profile, graph: Graph::default(), contradictions: BTreeSet::new() }
+    }
+
+    /// Builds the whole and returns its root. `abis` begins with the native architecture.
+    pub(super) fn build(&mut self, abis: &[Abi]) -> Target {
+        let mut audits: Vec<u32> = Vec::new();
+        for abi in abis {
+            if !audits.contains(&abi.audit()) {
+                audits.push(abi.audit());
+            }
         }
+        audits.into_iter().rev().fold(Target::Return(KILL_THREAD), |otherwise, audit| {
+            let sharing: Vec<Abi> = abis.iter().copied().filter(|abi| abi.audit() == audit).collect();
+            let ranges = self.ranges(&sharing);
+            let numbers = search(&mut self.graph, &ranges);
+            let arch = Test { word: Word::ARCH, mask: u32::MAX, comparison: Comparison::Equal, value: audit };
+            self.graph.unique(arch, numbers, otherwise)
+        })
     }
-    for audit in audits.into_iter().rev() {
-        let sharing: Vec<Abi> = abis.iter().copied().filter(|abi| abi.audit() == audit).collect();
-        let ranges = ranges(graph, profile, &sharing)?;
-        let numbers = search(graph, &ranges);
-        let arch = Test { word: Word::ARCH, mask: u32::MAX, comparison: Comparison::Equal, value: audit };
-        root = graph.unique(arch, numbers, root);
+
+    /// The ranges of the architectures that share one audit value (x86_64 and x32; else it is one).
+    fn ranges(&mut self, abis: &[Abi]) -> Vec<(u32, Target)> {
+        let mut special: Vec<(u32, Target)> = Vec::new();
+        let mut background = Ranges::default();
+        let mut per_abi = Vec::with_capacity(abis.len());
+        for &abi in abis {
+            let newest = newest(self.profile, abi);
+            special.extend(self.verdicts(abi));
+            if newest.is_some() && matches!(abi.arch, Arch::ScmpArchS390 | Arch::ScmpArchS390x) {
+                // A number above 255 comes in another register; the kernel leaves 0, setup(2), where it knows none such.
+                special.retain(|(number, _)| *number != 0);
+                special.push((0, Target::Return(ENOSYS)));
+            }
+            per_abi.push((abi, newest));
+        }
+        special.sort_unstable_by_key(|(number, _)| *number);
+        for (start, verdict) in unlisted(self.profile.default, &per_abi) {
+            background.push(start, Target::Return(verdict));
+        }
+        overlay(&background, &special)
     }
-    Ok(root)
+
+    /// The outcome of each number that the profile gives one.
+    fn verdicts(&mut self, abi: Abi) -> Vec<(u32, Target)> {
+        let calls = calls(self.profile, abi);
+        let mut verdicts = Vec::with_capacity(calls.len());
+        for same in calls.chunk_by(|a, b| a.number == b.number) {
+            let rules = || same.iter().flat_map(|call| call.rules(abi));
+            // In libseccomp an unconditional rule replaces the conditional ones, and nothing replaces it.
+            let target = match rules().find_map(|rule| rule.always()) {
+                Some(verdict) => Target::Return(verdict),
+                None => {
+                    let (rules, contradiction) = rules::sort(abi, rules());
+                    if contradiction {
+                        self.contradictions.insert(same[0].name);
+                    }
+                    rules::tests(&mut self.graph, abi, &rules, self.profile.default)
+                }
+            };
+            verdicts.push((same[0].number, target));
+        }
+        verdicts
+    }
 }
 
 /// Beginnings of ranges, rising from 0, neighbours different.
@@ -56,31 +114,8 @@ impl Ranges {
     }
 }
 
-/// The ranges of the architectures that share one audit value (x86_64 and x32; else it is one).
-fn ranges(graph: &mut Graph, profile: &Profile<'_>, abis: &[Abi]) -> Result<Vec<(u32, Target)>, Error> {
-    let mut special: Vec<(u32, Target)> = Vec::new();
-    let mut background = Ranges::default();
-    let mut per_abi = Vec::with_capacity(abis.len());
-    for &abi in abis {
-        let calls = calls(profile, abi);
-        let newest = newest(profile, abi);
-        special.extend(verdicts(graph, profile, abi, &calls)?);
-        if newest.is_some() && matches!(abi.arch, Arch::ScmpArchS390 | Arch::ScmpArchS390x) {
-            // A number above 255 comes in another register; the kernel leaves 0, setup(2), where it knows none such.
-            special.retain(|(number, _)| *number != 0);
-            special.push((0, Target::Return(ENOSYS)));
-        }
-        per_abi.push((abi, newest));
-    }
-    special.sort_unstable_by_key(|(number, _)| *number);
-    for (start, verdict) in unlisted(profile.default, &per_abi) {
-        background.push(start, Target::Return(verdict));
-    }
-    Ok(overlay(background, &special))
-}
-
 /// Puts single numbers over ranges.
-fn overlay(background: Ranges, special: &[(u32, Target)]) -> Vec<(u32, Target)> {
+fn overlay(background: &Ranges, special: &[(u32, Target)]) -> Vec<(u32, Target)> {
     let mut result = Ranges::default();
     let mut special = special.iter().peekable();
     for (index, &(start, target)) in background.0.iter().enumerate() {
@@ -142,41 +177,17 @@ fn calls<'a>(profile: &'a Profile<'a>, abi: Abi) -> Vec<Call<'a>> {
     let mut calls = Vec::new();
     // runc leaves out what is no different from the default.
     for entry in profile.entries.iter().filter(|entry| entry.verdict != profile.default) {
-        for (text, name) in &entry.names {
-            if let Some(Multiplexed { number, callee }) = abi.multiplexed(text) {
-                calls.push(Call { number, entry, callee: Some(callee) });
+        for &(name, known) in &entry.names {
+            if let Some(Multiplexed { number, callee }) = abi.multiplexed(name) {
+                calls.push(Call { number, name, entry, callee: Some(callee) });
             }
-            if let Some(number) = abi.number(*name) {
-                calls.push(Call { number, entry, callee: None });
+            if let Some(number) = abi.number(known) {
+                calls.push(Call { number, name, entry, callee: None });
             }
         }
     }
     calls.sort_by_key(|call| call.number);
     calls
-}
-
-/// The outcome of each number that has one.
-fn verdicts(
-    graph: &mut Graph,
-    profile: &Profile<'_>,
-    abi: Abi,
-    calls: &[Call<'_>],
-) -> Result<Vec<(u32, Target)>, Error> {
-    let mut verdicts = Vec::with_capacity(calls.len());
-    for same in calls.chunk_by(|a, b| a.number == b.number) {
-        let rules = || same.iter().flat_map(|call| call.rules(abi));
-        // In libseccomp an unconditional rule replaces the conditional ones, and nothing replaces it.
-        let target = match rules().find_map(|rule| rule.always()) {
-            Some(verdict) => Target::Return(verdict),
-            None => {
-                let contradiction = |_| Error::Contradiction { entry: same[same.len() - 1].entry.index };
-                let rules = rules::sort(abi, rules()).map_err(contradiction)?;
-                rules::tests(graph, abi, &rules, profile.default)
-            }
-        };
-        verdicts.push((same[0].number, target));
-    }
-    Ok(verdicts)
 }
 
 impl Call<'_> {

@@ -11,9 +11,9 @@
 //! capabilities are dropped if noNewPrivileges is false (it takes CAP_SYS_ADMIN), last before execve if it is true.
 //! `Instruction` has the layout of `struct sock_filter`. An empty profile is a program too and must be loaded.
 //!
-//! The crate seccompiler is not used: a filter of its has one verdict for all its rules, two for all syscalls, knows
-//! three architectures and no operator on x32 or a 32-bit ABI, and its rules come out as a chain whose cost grows with
-//! the profile. Nothing of it below that level is public but `sock_filter`.
+//! The crate seccompiler is not used: a filter of its has one action for all rules and one for the rest, knows three
+//! 64-bit architectures, and makes a chain that grows with the profile. Its compiler of conditions is not to be had
+//! without that, and needs the profile's order where libseccomp has its own.
 
 mod abi;
 mod bpf;
@@ -26,7 +26,7 @@ mod tables;
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompFilterFlag as Flag};
 
 pub use self::bpf::Instruction;
-use self::{abi::Abi, decision::Graph, profile::Profile};
+use self::{abi::Abi, dispatch::Filter, profile::Profile};
 
 const SECCOMP_FILTER_FLAG_LOG: u32 = 1 << 1;
 const SECCOMP_FILTER_FLAG_SPEC_ALLOW: u32 = 1 << 2;
@@ -69,10 +69,6 @@ pub enum Error {
         "unable to build the seccomp filter (config.json: /linux/seccomp/syscalls/{entry}/args/{arg}/index): syscalls only have up to 6 arguments"
     )]
     ArgumentIndex { entry: usize, arg: usize },
-    #[error(
-        "unable to build the seccomp filter (config.json: /linux/seccomp/syscalls/{entry}): another entry has the same conditions and a different action"
-    )]
-    Contradiction { entry: usize },
     #[error("unable to build the seccomp filter (config.json: /linux/seccomp): more than 4096 instructions")]
     TooLong,
 }
@@ -82,13 +78,18 @@ pub fn compile(seccomp: &LinuxSeccomp, native: Arch) -> Result<Compiled, Error> 
     let notify = notify(seccomp)?;
     let abis = abis(seccomp, native)?;
     let profile = Profile::read(seccomp)?;
-    let mut graph = Graph::default();
-    let root = dispatch::filter(&mut graph, &profile, &abis)?;
-    let program = bpf::program(&graph, root).map_err(|_| Error::TooLong)?;
+    let mut filter = Filter::new(&profile);
+    let root = filter.build(&abis);
+    let program = bpf::program(&filter.graph, root).map_err(|_| Error::TooLong)?;
     let mut warnings = Vec::new();
     if !profile.unknown.is_empty() {
         warnings
             .push(format!("unknown syscalls in the seccomp profile ignored: {}", profile.unknown.join(", ")));
+    }
+    for name in filter.contradictions {
+        warnings.push(format!(
+            "seccomp rules for {name} contradict each other: the more general one counts, or the first"
+        ));
     }
     let flags = flags(seccomp, notify, &mut warnings);
     if seccomp.listener_path().is_some() && !notify {

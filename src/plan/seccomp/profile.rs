@@ -33,7 +33,6 @@ impl Condition {
 
 /// One entry of `syscalls`.
 pub(super) struct Entry<'a> {
-    pub(super) index: usize,
     pub(super) verdict: u32,
     pub(super) names: Vec<(&'a str, Name)>,
     /// Alternatives of conditions that must hold together; a single empty one if there are no conditions.
@@ -71,7 +70,6 @@ impl<'a> Profile<'a> {
                 }
             }
             profile.entries.push(Entry {
-                index,
                 verdict: verdict(syscall.action(), syscall.errno_ret()),
                 names,
                 alternatives: alternatives(index, syscall)?,

@@ -4,7 +4,7 @@
 //! With one verdict among them the order is of no account. Where verdicts differ and two rules match, the first in
 //! libseccomp's order decides: it keeps the rules in a tree whose levels are the words compared, and sorts each level.
 
-use std::{cmp::Ordering, ops::Range};
+use std::cmp::Ordering;
 
 use oci_spec::runtime::LinuxSeccompOperator as Operator;
 
@@ -20,10 +20,6 @@ pub(super) struct Rule {
     conditions: Vec<Condition>,
     verdict: u32,
 }
-
-/// Two rules have the same conditions and different verdicts.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) struct Contradiction;
 
 /// What one level of libseccomp's tree compares.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,24 +94,31 @@ impl Rule {
     }
 }
 
-/// The rules in the order in which they are asked.
-pub(super) fn sort(abi: Abi, rules: impl Iterator<Item = Rule>) -> Result<Vec<Rule>, Contradiction> {
+/// The rules in the order in which they are asked, and whether one of them had to yield to another's verdict: of rules
+/// with the same conditions the first stays, and a rule that asks for less than another replaces it.
+pub(super) fn sort(abi: Abi, rules: impl Iterator<Item = Rule>) -> (Vec<Rule>, bool) {
     let mut sorted: Vec<(Vec<Key>, Rule)> = Vec::new();
+    let mut contradiction = false;
     for rule in rules {
-        let mut keys = rule.keys(abi);
-        let (place, twins) = place(&sorted, &mut keys);
-        match sorted[twins].iter().find(|(_, twin)| twin.conditions == rule.conditions) {
-            Some((_, twin)) if twin.verdict == rule.verdict => {}
-            Some(_) => return Err(Contradiction),
-            None => sorted.insert(place, (keys, rule)),
+        if let Some((_, general)) =
+            sorted.iter().find(|(_, other)| rule.conditions.starts_with(&other.conditions))
+        {
+            contradiction |= general.verdict != rule.verdict;
+            continue;
         }
+        sorted.retain(|(_, other)| {
+            let covered = other.conditions.starts_with(&rule.conditions);
+            contradiction |= covered && other.verdict != rule.verdict;
+            !covered
+        });
+        let mut keys = rule.keys(abi);
+        sorted.insert(place(&sorted, &mut keys), (keys, rule));
     }
-    Ok(sorted.into_iter().map(|(_, rule)| rule).collect())
+    (sorted.into_iter().map(|(_, rule)| rule).collect(), contradiction)
 }
 
-/// Walks the tree that the sorted rules are, as libseccomp does to add one: where the rule belongs, and the rules that
-/// compare the same words to the same values.
-fn place(sorted: &[(Vec<Key>, Rule)], keys: &mut [Key]) -> (usize, Range<usize>) {
+/// Where the rule belongs, by walking the tree that the sorted rules are as libseccomp does to add one.
+fn place(sorted: &[(Vec<Key>, Rule)], keys: &mut [Key]) -> usize {
     let mut level = 0..sorted.len();
     'levels: for (depth, key) in keys.iter_mut().enumerate() {
         let at_depth = |entry: &(Vec<Key>, Rule)| entry.0.get(depth).copied();
@@ -134,15 +137,14 @@ fn place(sorted: &[(Vec<Key>, Rule)], keys: &mut [Key]) -> (usize, Range<usize>)
                 continue 'levels;
             }
             if other.yields_to(key) {
-                return (at, at..at);
+                return at;
             }
             at = end;
         }
-        return (level.end, level.end..level.end);
+        return level.end;
     }
-    // A rule that goes on from here is more specific, and asked later.
-    let twins = sorted[level.clone()].iter().take_while(|entry| entry.0.len() == keys.len()).count();
-    (level.start + twins, level.start..level.start + twins)
+    // A rule that goes on from here asks for more, and is asked later.
+    level.start + sorted[level].iter().take_while(|entry| entry.0.len() == keys.len()).count()
 }
 
 /// Adds the tests of the sorted rules; `otherwise` is where a call goes that no rule matches.
