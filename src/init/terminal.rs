@@ -52,22 +52,32 @@ impl Init<'_> {
 
 impl Init<'_> {
     pub(super) fn reopen_null(&mut self) -> Done {
+        let mut null = None;
         for number in 0..3 {
             if is_null(fs::stream(number))? {
-                let root = self.root()?;
-                let path = c"dev/null";
-                let found = fs::openat2(root, path, fs::O_PATH | fs::O_NOFOLLOW, 0, Resolve::InRoot)?;
-                let found = Brief::from(found);
-                if !is_null(found.as_fd())? {
-                    // A file of the image's in its place would get the container's output (CVE-2026-88265).
-                    return Err(Errno::ENXIO.into());
-                }
-                let flags = O_RDWR | O_NOCTTY | fs::O_NOFOLLOW | fs::O_NONBLOCK;
-                let null = Brief::from(fs::openat2(root, path, flags, 0, Resolve::InRoot)?);
+                let null = match &null {
+                    Some(null) => null,
+                    None => null.insert(self.open_null()?),
+                };
                 fs::dup_to(null.as_fd(), number)?;
             }
         }
         Ok(())
+    }
+
+    /// The container's own. In a /dev that we have filled it is what the config says; elsewhere a file of
+    /// the image's in its place would get the container's output (CVE-2026-88265).
+    fn open_null(&self) -> Done<Brief> {
+        let flags = O_RDWR | O_NOCTTY | fs::O_NOFOLLOW | fs::O_NONBLOCK;
+        if let Some(dev) = &self.dev {
+            return Ok(fs::openat(dev.as_fd(), c"null", flags, 0)?.into());
+        }
+        let (root, path) = (self.root()?, c"dev/null");
+        let found = fs::openat2(root, path, fs::O_PATH | fs::O_NOFOLLOW, 0, Resolve::InRoot)?;
+        if !is_null(found.as_fd())? {
+            return Err(Errno::ENXIO.into());
+        }
+        Ok(fs::openat2(root, path, flags, 0, Resolve::InRoot)?.into())
     }
 }
 
