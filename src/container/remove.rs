@@ -15,6 +15,7 @@ use crate::sys::{Errno, fs};
 const DEEPEST: usize = 4;
 
 impl Locked {
+    /// Whoever waits for the lock finds out once this is dropped.
     pub fn remove(&self) -> Result<()> {
         let (root, leftover) = (self.root.as_fd(), leftover_name(&self.id));
         let mut moved = fs::renameat(root, &self.name, &leftover);

@@ -98,6 +98,7 @@ fn who_waits_for_a_container_that_is_deleted_gets_none() {
     }
     // The id is taken again at once: the lock of another container is not what was waited for.
     locked.remove().unwrap();
+    drop(locked);
     let _again = create(&store, "c");
     assert_eq!(waiter.join().unwrap(), Some(Kind::NotFound));
 }
