@@ -206,6 +206,8 @@ pub struct BindMount {
     pub depth: Depth,
     /// The mount alone.
     pub attr: Attr,
+    /// What clears the flags of the source that a list of flags does not name, where that is allowed.
+    pub unnamed: Attr,
     /// It and all mounts below it (`rro` and its family).
     pub tree_attr: Attr,
     pub propagation: (u64, Depth),

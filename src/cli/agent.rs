@@ -46,5 +46,5 @@ pub(super) fn tell(
         Error::new("unable to describe the process to the seccomp agent").because(e.to_string())
     })?;
     console::send(&agent.socket, &text, listener.as_fd())
-        .map_err(|error| error.at("/linux/seccomp/listenerPath"))
+        .map_err(|error| error.at("/linux/seccomp/listenerPath").context("failed to connect with seccomp agent"))
 }

@@ -2,10 +2,10 @@
 //! `exec`: a process into the namespaces and cgroups of a container that runs.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use clap::ArgMatches;
-use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Spec};
+use oci_spec::runtime::{Capabilities, Capability, Hook, LinuxCapabilities, Process, Spec};
 
 use super::console::Mode;
 use super::exec::{ExecOptions, Overrides, ProcessSource};
@@ -48,6 +48,7 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         fifo: None,
         init: Some(init.as_fd()),
         ignored,
+        streams: None,
     };
     let doing = |error: Error| error.context("unable to start container process");
     let mut child =
@@ -90,22 +91,10 @@ fn running(
 }
 
 fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process) -> Result<Plan> {
-    let plan = plan::exec(
-        process,
-        spec,
-        &plan::Options {
-            id: &options.id,
-            bundle: &state.bundle,
-            rootfs: &state.rootfs,
-            no_pivot: false,
-            keyring: state.keyring.clone().and_then(|name| CString::new(name).ok()),
-            preserve_fds: options.preserve_fds,
-            listen_fds: environment::Activation::read().listen_fds(),
-            notify_dir: None,
-            wait_for_start: false,
-        },
-        state.namespaces,
-    )?;
+    let listen_fds = environment::Activation::read().listen_fds();
+    let plan_options = plan_options(state, options.preserve_fds, listen_fds);
+    let plan = plan::exec(process, spec, &plan_options, state.namespaces)?;
+    log::debug(|| format!("{} steps planned for a process in container {}", plan.steps.len(), options.id));
     plan.warnings.iter().for_each(|warning| log::warn(warning));
     Ok(plan)
 }
@@ -122,7 +111,8 @@ fn join(cgroup: Option<Cgroup>, options: &ExecOptions) -> Result<Join> {
             }
         }
     }
-    cgroup.join()
+    let doing = |error: Error| error.context("error adding pid to the container's cgroups");
+    cgroup.join().map_err(|error| doing(error).context("unable to start container process"))
 }
 
 /// The whole process from a file, or the container's own with what the flags say put over it.
@@ -198,6 +188,46 @@ fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<Li
         caps.set_ambient(Some(caps.ambient().iter().flatten().chain(&ambient).copied().collect()));
     }
     Ok(caps)
+}
+
+/// A `startContainer` hook, running.
+pub(super) fn hook(
+    hook: &Hook,
+    spec: &Spec,
+    state: &State,
+    init: BorrowedFd<'_>,
+    streams: [BorrowedFd<'_>; 3],
+) -> Result<(i32, OwnedFd)> {
+    let options = plan_options(state, 0, None);
+    let plan = plan::hook(hook, spec, &options, state.namespaces)?;
+    let (_, ignored) = ProcessRef::of_caller()?;
+    let join = destroy::cgroup_of(state)?.map_or(Ok(Join::default()), |cgroup| cgroup.join())?;
+    let materials = Materials {
+        tasks: join.tasks(),
+        cgroup: join.into_cgroup(),
+        console: None,
+        fifo: None,
+        init: Some(init),
+        ignored,
+        streams: Some(streams),
+    };
+    let child = spawn::start(&plan, materials, &mut NoHooks { state, plan: &plan })?;
+    child.go_and_execute(&plan)?;
+    child.into_process()
+}
+
+fn plan_options(state: &State, preserve_fds: u32, listen_fds: Option<(u32, Option<String>)>) -> plan::Options<'_> {
+    plan::Options {
+        id: &state.id,
+        bundle: &state.bundle,
+        rootfs: &state.rootfs,
+        no_pivot: false,
+        keyring: state.keyring.clone().and_then(|name| CString::new(name).ok()),
+        preserve_fds,
+        listen_fds,
+        notify_dir: None,
+        wait_for_start: false,
+    }
 }
 
 /// A process that is added to a container has no hooks of its own, but the same filter.

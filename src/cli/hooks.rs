@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use oci_spec::runtime::{Hook, Spec};
 
-use super::agent;
+use super::{agent, enter};
 use super::document::document;
 use crate::cgroup::Made;
 use crate::container::{self, State, Status};
@@ -41,17 +41,17 @@ pub(super) fn run(spec: &Spec, kind: Kind, state: &State, status: Status, pid: i
     hooks::run(hooks, kind, &document(state, status, pid), Place::Runtime(&bundle))
 }
 
-/// In the namespaces of a container whose init is there.
-pub(super) fn run_inside(spec: &Spec, kind: Kind, document: &[u8], place: Place<'_>) -> Result<()> {
-    hooks::run(of(spec, kind), kind, document, place)
-}
-
 /// `startContainer`, in a container whose init is ready: one that fails makes `start` fail, and init ends.
 pub(super) fn run_before_program(spec: &Spec, state: &State, init: BorrowedFd<'_>) -> Result<()> {
+    let hooks = of(spec, Kind::StartContainer);
+    if hooks.is_empty() {
+        return Ok(());
+    }
     let own_pids = state.namespaces & libc::CLONE_NEWPID as u64 != 0;
     let pid = if own_pids { 1 } else { state.init.map_or(0, |init| init.pid) };
-    let place = Place::Container { init, namespaces: state.namespaces };
-    let ran = run_inside(spec, Kind::StartContainer, &document(state, Status::Created, pid), place);
+    let document = document(state, Status::Created, pid);
+    let start = |hook: &Hook, streams: [BorrowedFd<'_>; 3]| enter::hook(hook, spec, state, init, streams);
+    let ran = hooks::run(hooks, Kind::StartContainer, &document, Place::Process(&start));
     if ran.is_err() {
         container::signal(init, libc::SIGKILL)?;
     }
@@ -107,9 +107,12 @@ impl spawn::Host for Hooks<'_> {
             }
             HookPoint::CreateContainer => {
                 let pid = if self.new_pid_namespace { 1 } else { child.pid };
-                let place = Place::Container { init: child.pidfd.as_fd(), namespaces: self.state.namespaces };
+                let rootfs = CString::new(self.state.rootfs.as_os_str().as_bytes()).unwrap_or_default();
+                let (init, namespaces) = (child.pidfd.as_fd(), self.state.namespaces);
+                let place = Place::Container { init, namespaces, dir: &rootfs };
                 let document = document(self.state, Status::Creating, pid);
-                run_inside(self.spec, Kind::CreateContainer, &document, place)
+                let hooks = of(self.spec, Kind::CreateContainer);
+                hooks::run(hooks, Kind::CreateContainer, &document, place)
             }
         }
     }

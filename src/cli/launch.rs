@@ -22,6 +22,7 @@ use crate::plan::cgroup::CgroupPlan;
 use crate::plan::{self, Plan};
 use crate::spawn::notify::Notify;
 use crate::spawn::{self, Child, Materials};
+use crate::step::Step;
 use crate::{log, seal};
 
 /// Everything decided, nothing done.
@@ -73,6 +74,11 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
     log::debug(|| format!("{} steps planned for container {id}", plan.steps.len()));
+    for planned in &plan.steps {
+        if let Step::Seccomp { flags, .. } = planned.step {
+            log::debug(|| format!("seccomp filter flags: {flags}"));
+        }
+    }
     plan.warnings.iter().for_each(|warning| log::warn(warning));
     let (creator, ignored) = ProcessRef::of_caller()?;
     let mut state = State::creating(&id, creator)?;
@@ -104,7 +110,8 @@ pub(super) fn launch(
     }
     let spec = bundle.spec.value;
     let started = record(&container, &bundle.config, &state).and_then(|()| {
-        let made = cgroup::create(&cgroup)?;
+        // What another has there is not ours to remove.
+        let made = cgroup::create(&cgroup).inspect_err(|_| state.cgroup = None)?;
         let mut hooks = Hooks::new(&spec, &state, &made, &plan);
         let fifo = (mode == Mode::Create).then(|| container.fifo_make().and_then(|()| container.fifo_open()));
         let materials = Materials {
@@ -114,6 +121,7 @@ pub(super) fn launch(
             fifo: fifo.transpose()?,
             init: None,
             ignored,
+            streams: None,
         };
         let child = spawn::start(&plan, materials, &mut hooks).map_err(in_init)?;
         hooks.limit()?;

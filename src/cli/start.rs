@@ -9,6 +9,7 @@ use super::global::Global;
 use super::{destroy, flags, hooks, notify};
 use crate::container::{Started, Status};
 use crate::error::{Error, Result};
+use crate::spawn;
 use crate::spawn::hooks::Kind;
 use crate::spec::{self, list};
 
@@ -37,9 +38,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
         Started::Failed { errno, .. } => {
             let args = spec.process().as_ref().map(|process| list(process.args()));
             let name = args.and_then(|args| args.first()).cloned().unwrap_or_default();
-            return Err(Error::sys(format!("exec {name:?}"), errno)
-                .at("/process/args/0")
-                .context("unable to start container process"));
+            return Err(spawn::exec_failed(&name, errno).context("unable to start container process"));
         }
     }
     if let Err(error) = hooks::run(&spec, Kind::Poststart, &state, Status::Running, pid) {

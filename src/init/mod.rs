@@ -44,6 +44,7 @@ pub struct Work<'p> {
     pub home: Option<(usize, &'static mut [u8])>,
     /// Signals that the caller of the runtime had ignored, by number from bit 0 as signal 1.
     pub ignored: u64,
+    pub streams: Option<[BorrowedFd<'p>; 3]>,
     /// How many descriptors from 3 on are the container's.
     pub preserved: u32,
     /// The parent is an ordinary user: it may write our id maps only while we are dumpable.
@@ -133,11 +134,18 @@ impl<'p> Init<'p> {
     /// signal has closed its end of the channel.
     fn begin(&mut self) -> Done {
         sys::process::set_parent_death_signal(libc::SIGKILL)?;
+        for (number, stream) in (0..).zip(self.work.streams.into_iter().flatten()) {
+            sys::fs::dup_to(stream, number)?;
+        }
         // Of what the parent had open most is not init's: the container's lock, which it would hold on to,
         // the parent's end of the channel, whose end it could then never see, directories of the host.
         self.close_all_but(true);
         // What init makes has the modes that are asked for, whatever the caller's umask is.
         sys::fs::umask(0);
+        // And it runs where its cpuset lets it, wherever the caller was pinned to: since Linux 6.2 that would
+        // outlast the move into another cpuset (8f9ea86fdf99). Nobody has asked for it by name, so a filter
+        // around the runtime that forbids it is no reason to fail.
+        let _ = sys::process::set_affinity(&[u64::MAX; 128]);
         if self.work.channel.parent_is_gone()? {
             sys::process::exit_now(1);
         }

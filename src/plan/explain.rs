@@ -12,8 +12,9 @@ use crate::sys::process;
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "clone init into new namespaces: {}", namespaces(self.clone))?;
-        if let Some(slot) = self.through {
-            writeln!(f, "  through a process in the user namespace of {}", request(&self.requests[slot.0]))?;
+        for (namespace, slot) in &self.through {
+            let of = request(&self.requests[slot.0]);
+            writeln!(f, "  through a process in {} of {of}", namespaces(*namespace))?;
         }
         for (namespace, slot) in &self.around {
             writeln!(f, "  born in {} of {}", namespaces(*namespace), request(&self.requests[slot.0]))?;

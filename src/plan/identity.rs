@@ -39,7 +39,7 @@ pub(super) fn add(draft: &mut Draft, process: &Process, spaces: &Namespaces) -> 
         gid: user.gid(),
         groups: Some(groups.to_vec()),
         umask: Some(user.umask().unwrap_or(0o022)),
-        caps: capabilities(process)?,
+        caps: capabilities(draft, process),
     };
     let cwd = super::process::working_directory(process)?;
     draft.add("/process/cwd", Step::WorkingDirectory { path: cwd.clone(), last: false });
@@ -61,20 +61,22 @@ fn check_id(place: &str, id: u32, mapped: bool) -> Result<()> {
 }
 
 /// A missing list is an empty set; no capabilities at all means that nothing is dropped (runc).
-fn capabilities(process: &Process) -> Result<Option<CapPlan>> {
-    let Some(caps) = process.capabilities() else { return Ok(None) };
+fn capabilities(draft: &mut Draft, process: &Process) -> Option<CapPlan> {
+    let caps = process.capabilities().as_ref()?;
     let set = |names: &Option<Capabilities>| {
         names.iter().flatten().fold(CapSet::default(), |set, cap| CapSet(set.0 | 1 << number(*cap)))
     };
-    Ok(Some(CapPlan {
+    let (permitted, inheritable) = (set(caps.permitted()), set(caps.inheritable()));
+    for cap in caps.ambient().iter().flatten().filter(|cap| {
+        (permitted.0 & inheritable.0) >> number(**cap) & 1 == 0
+    }) {
+        draft.warn(format!("can't raise ambient capability CAP_{cap}: it is not both permitted and inheritable"));
+    }
+    Some(CapPlan {
         bounding: set(caps.bounding()),
-        sets: Caps {
-            effective: set(caps.effective()),
-            permitted: set(caps.permitted()),
-            inheritable: set(caps.inheritable()),
-        },
-        ambient: set(caps.ambient()),
-    }))
+        sets: Caps { effective: set(caps.effective()), permitted, inheritable },
+        ambient: CapSet(set(caps.ambient()).0 & permitted.0 & inheritable.0),
+    })
 }
 
 /// The kernel's number, by the name that both crates know it under.

@@ -25,11 +25,11 @@ mod terminal;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{Hook, Process, Spec};
 
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::spec::list;
+use crate::spec::{c_string, list};
 use crate::step::{HookPoint, Planned, Slot, Step};
 use crate::sys::process::Limit;
 
@@ -41,9 +41,9 @@ pub use namespaces::{IdMap, IdMaps, asks_for_time_namespace};
 pub struct Plan {
     /// The new namespaces that init is born into.
     pub clone: u64,
-    /// A user namespace that init's new namespaces shall belong to: init is born through a process that
-    /// has joined it.
-    pub through: Option<Slot>,
+    /// A user namespace that init's new namespaces shall belong to, among others: init is born through a
+    /// process that has joined them, in this order.
+    pub through: Vec<(u64, Slot)>,
     /// Namespaces that the parent enters around the clone, so that init is born in them.
     pub around: Vec<(u64, Slot)>,
     pub id_maps: Option<IdMaps>,
@@ -120,7 +120,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     let spaces = namespaces::decide(spec, host)?;
 
     draft.add("/linux/cgroupsPath", Step::JoinCgroups);
-    namespaces::enter(draft, &spaces)?;
+    namespaces::enter(draft, &spaces, host)?;
     draft.add("", Step::NewSession);
     identity::keyring(draft, options.keyring.clone());
     namespaces::enter_late(draft, spec, &spaces)?;
@@ -140,7 +140,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
 
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
-    process::environment(draft, process, options)?;
+    process::arguments(draft, process, options)?;
     Ok(draft.finish(&spaces, process))
 }
 
@@ -161,8 +161,33 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     terminal::allocate(draft, process)?;
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
-    process::environment(draft, process, options)?;
+    process::arguments(draft, process, options)?;
     Ok(draft.finish(&spaces, process))
+}
+
+/// A `startContainer` hook: its program may be the image's, so it gets what the container's process gets
+/// and no more; its own arguments, and if it lists one its own environment, exactly.
+///
+/// # Errors
+/// As `exec`.
+pub fn hook(hook: &Hook, spec: &Spec, options: &Options<'_>, namespaces: u64) -> Result<Plan> {
+    let mut process = process::checked(spec.process().as_ref(), "/process")?.clone();
+    process.set_terminal(Some(false)).set_exec_cpu_affinity(None);
+    process.set_args(Some(vec![hook.path().to_string_lossy().into_owned()]));
+    if hook.env().is_some() {
+        process.set_env(hook.env().clone());
+    }
+    let mut plan = exec(&process, spec, options, namespaces)?;
+    if let args @ [_, ..] = list(hook.args()) {
+        let args = args.iter().map(|arg| c_string(arg, || "/hooks/startContainer".into()));
+        plan.args = args.collect::<Result<_>>()?;
+    }
+    if hook.env().is_some() {
+        plan.steps.retain(|planned| !matches!(planned.step, Step::FindHome { .. }));
+        plan.env.truncate(list(hook.env()).len());
+        plan.home = None;
+    }
+    Ok(plan)
 }
 
 /// From "in the container's world" to "the container's process, bar the exec".

@@ -15,14 +15,16 @@ use super::{Draft, Options, Request, devices, invalid};
 use crate::error::Result;
 use crate::spec::{c_string, list};
 use crate::step::{BindMount, CgroupTree, FsMount, InRoot, Source, Step};
-use crate::sys::mount::{ATTR_RDONLY, Attr, Depth};
+use crate::sys::mount::{
+    ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW, ATTR_RDONLY, Attr, Depth,
+};
 
 pub use options::names as option_names;
 
 pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &CgroupPlan) -> Result<()> {
     for (i, mount) in list(spec.mounts()).iter().enumerate() {
         let place = format!("/mounts/{i}");
-        let target = target(draft, mount, &place)?;
+        let target = target(draft, mount, &place, world)?;
         let parsed = parse(mount);
         let mapped = !list(mount.uid_mappings()).is_empty() || !list(mount.gid_mappings()).is_empty();
         if mapped || parsed.idmap.is_some() {
@@ -40,13 +42,13 @@ pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &Cg
 }
 
 /// The destination as a path in the root, by words: links are the kernel's business, at the step.
-fn target(draft: &mut Draft, mount: &Mount, place: &str) -> Result<InRoot> {
-    let destination = mount.destination();
+fn target(draft: &mut Draft, mount: &Mount, place: &str, world: &World) -> Result<InRoot> {
+    let destination = world.below_root(mount.destination()).unwrap_or(mount.destination());
     let place = || format!("{place}/destination");
     if destination.as_os_str().is_empty() {
         return Err(invalid(place(), "a mount needs a destination"));
     }
-    if !destination.is_absolute() {
+    if !mount.destination().is_absolute() {
         draft
             .warn(format!("mount destination {} is not absolute: it is taken from /", destination.display()));
     }
@@ -97,8 +99,11 @@ fn bind(
     }
     let source = mount.source().as_ref().filter(|s| !s.as_os_str().is_empty());
     let source = source.ok_or_else(|| invalid(format!("{place}/source"), "a bind mount needs a source"))?;
-    let path = c_string(world.bundle.join(source), || format!("{place}/source"))?;
-    let source = if world.parent_opens {
+    let source = world.bundle.join(source);
+    // In the root is what earlier mounts have put there: only init sees that, and may.
+    let in_root = world.below_root(&source).is_some();
+    let path = c_string(source, || format!("{place}/source"))?;
+    let source = if world.parent_opens && !in_root {
         let tree = depth == Depth::Tree;
         Source::Opened(draft.request(Request::Tree { path, tree, place: place.to_owned() }))
     } else {
@@ -107,8 +112,17 @@ fn bind(
     let Parsed { attr, tree_attr, .. } = parsed;
     // Without one asked for, a bind mount is private: nothing of the container flows to the host.
     let propagation = parsed.propagation.unwrap_or((libc::MS_PRIVATE, Depth::Tree));
-    draft.add(place, Step::Bind(BindMount { source, target, depth, attr, tree_attr, propagation }));
+    let unnamed = if world.parent_opens { Attr::default() } else { unnamed(&attr) };
+    draft.add(place, Step::Bind(BindMount { source, target, depth, attr, unnamed, tree_attr, propagation }));
     Ok(())
+}
+
+/// As with mount(8): no flag at all leaves a mount as its source is; any flag, and those that are not named
+/// are off. In a user namespace the kernel keeps those of the host's.
+fn unnamed(attr: &Attr) -> Attr {
+    const FLAGS: u64 = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC | ATTR_NOSYMFOLLOW;
+    let named = attr.set | attr.clear;
+    Attr { clear: if named == 0 { 0 } else { FLAGS & !named }, ..Attr::default() }
 }
 
 fn filesystem(
@@ -215,6 +229,7 @@ pub(super) fn add_notify(draft: &mut Draft, options: &Options<'_>) -> Result<()>
             target: InRoot(c"run/notify".to_owned()),
             depth: Depth::Tree,
             attr: Attr::default(),
+            unnamed: Attr::default(),
             tree_attr: Attr::default(),
             propagation: (libc::MS_PRIVATE, Depth::Tree),
         }),

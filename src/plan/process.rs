@@ -36,7 +36,7 @@ pub(super) fn working_directory(process: &Process) -> Result<CString> {
 
 /// Arguments, environment and the steps that look for HOME and args[0]; those stand before `Ready`,
 /// which ends the list, so they are put in their place here.
-pub(super) fn environment(draft: &mut Draft, process: &Process, options: &Options<'_>) -> Result<()> {
+pub(super) fn arguments(draft: &mut Draft, process: &Process, options: &Options<'_>) -> Result<()> {
     let env = variables(process, options)?;
     let path = env.iter().rev().find_map(|(_, v)| v.strip_prefix("PATH=")).map(str::to_owned);
     let home = env.iter().rposition(|(_, v)| v.starts_with("HOME="));

@@ -42,13 +42,15 @@ impl fmt::Display for Kind {
 }
 
 /// Where hooks run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Place<'a> {
     /// The runtime's own namespaces, in this directory.
     Runtime(&'a CStr),
-    /// In the namespaces of a process, its pid namespace included; the path of the hook is looked up
-    /// there.
-    Container { init: BorrowedFd<'a>, namespaces: u64 },
+    /// In the namespaces of a process, its pid namespace included, and this directory there. The program
+    /// and its rights are the host's.
+    Container { init: BorrowedFd<'a>, namespaces: u64, dir: &'a CStr },
+    /// As somebody else starts it, with these streams.
+    Process(&'a dyn Fn(&Hook, [BorrowedFd<'_>; 3]) -> Result<(i32, OwnedFd)>),
 }
 
 /// How much of what a hook says is kept for a message.
@@ -71,6 +73,23 @@ fn run_one(hook: &Hook, state: &[u8], place: Place<'_>, pointer: &dyn Fn() -> St
     if !hook.path().is_absolute() {
         return Err(Error::new("the path of a hook must be absolute").at(format!("{}/path", pointer())));
     }
+    let timeout = match hook.timeout() {
+        Some(seconds) if seconds <= 0 => {
+            return Err(
+                Error::new("the timeout of a hook must be above 0").at(format!("{}/timeout", pointer()))
+            );
+        }
+        Some(seconds) => Some(Duration::from_secs(seconds.unsigned_abs())),
+        None => None,
+    };
+    let mut running = Running::start(|streams| match place {
+        Place::Process(start) => start(hook, streams),
+        place => start_program(&program_of(hook, pointer)?, place, streams),
+    })?;
+    running.talk(state, timeout)
+}
+
+fn program_of(hook: &Hook, pointer: &dyn Fn() -> String) -> Result<Program> {
     let path = c_string(hook.path(), || format!("{}/path", pointer()))?;
     let strings = |values: &[String], name: &str| {
         values
@@ -82,19 +101,7 @@ fn run_one(hook: &Hook, state: &[u8], place: Place<'_>, pointer: &dyn Fn() -> St
         [] => vec![path.clone()],
         args => strings(args, "args")?,
     };
-    let program =
-        Program { path, args: ExecArgs::new(args), env: ExecArgs::new(strings(list(hook.env()), "env")?) };
-    let timeout = match hook.timeout() {
-        Some(seconds) if seconds <= 0 => {
-            return Err(
-                Error::new("the timeout of a hook must be above 0").at(format!("{}/timeout", pointer()))
-            );
-        }
-        Some(seconds) => Some(Duration::from_secs(seconds.unsigned_abs())),
-        None => None,
-    };
-    let mut running = Running::start(&program, place)?;
-    running.talk(state, timeout)
+    Ok(Program { path, args: ExecArgs::new(args), env: ExecArgs::new(strings(list(hook.env()), "env")?) })
 }
 
 struct Program {
@@ -118,37 +125,17 @@ struct Output {
 }
 
 impl Running {
-    fn start(program: &Program, place: Place<'_>) -> Result<Running> {
+    fn start(
+        start: impl FnOnce([BorrowedFd<'_>; 3]) -> Result<(i32, OwnedFd)>,
+    ) -> Result<Running> {
         let pipe = || sys::fs::pipe().or_unable(|| "make the streams of a hook".into());
         let ((their_in, stdin), (stdout, their_out), (stderr, their_err)) = (pipe()?, pipe()?, pipe()?);
         for fd in [&stdin, &stdout, &stderr] {
             sys::fs::set_nonblocking(fd.as_fd()).or_unable(|| "make the streams of a hook".into())?;
         }
-        let home = match place {
-            Place::Container { init, namespaces } if namespaces & process::NEWPID != 0 => {
-                let home = sys::fs::open(c"/proc/self/ns/pid", sys::fs::O_RDONLY)
-                    .or_unable(|| "hold our own pid namespace".into())?;
-                process::setns(init, process::NEWPID)
-                    .or_unable(|| "join the container's pid namespace".into())?;
-                Some(home)
-            }
-            _ => None,
-        };
-        let cloned = process::clone(0, None);
-        if let Ok(Cloned::Child) = cloned {
-            become_hook(program, place, [their_in.as_fd(), their_out.as_fd(), their_err.as_fd()]);
-        }
-        if let Some(home) = home {
-            process::setns(home.as_fd(), process::NEWPID)
-                .or_unable(|| "come back to our pid namespace".into())?;
-        }
-        match cloned.or_unable(|| "make a process for a hook".into())? {
-            Cloned::Parent { pid, pidfd } => {
-                let output = |pipe| Output { pipe, text: Vec::new(), ended: false };
-                Ok(Running { pid, pidfd, stdin: Some(stdin), stdout: output(stdout), stderr: output(stderr) })
-            }
-            Cloned::Child => process::exit_now(127),
-        }
+        let (pid, pidfd) = start([their_in.as_fd(), their_out.as_fd(), their_err.as_fd()])?;
+        let output = |pipe| Output { pipe, text: Vec::new(), ended: false };
+        Ok(Running { pid, pidfd, stdin: Some(stdin), stdout: output(stdout), stderr: output(stderr) })
     }
 
     /// Tells the state, listens, and waits; what still holds the pipes when the hook has ended is not
@@ -239,6 +226,35 @@ impl Output {
     }
 }
 
+fn start_program(
+    program: &Program,
+    place: Place<'_>,
+    streams: [BorrowedFd<'_>; 3],
+) -> Result<(i32, OwnedFd)> {
+    let home = match place {
+        Place::Container { init, namespaces, .. } if namespaces & process::NEWPID != 0 => {
+            let home = sys::fs::open(c"/proc/self/ns/pid", sys::fs::O_RDONLY)
+                .or_unable(|| "hold our own pid namespace".into())?;
+            process::setns(init, process::NEWPID)
+                .or_unable(|| "join the container's pid namespace".into())?;
+            Some(home)
+        }
+        _ => None,
+    };
+    let cloned = process::clone(0, None);
+    if let Ok(Cloned::Child) = cloned {
+        become_hook(program, place, streams);
+    }
+    if let Some(home) = home {
+        process::setns(home.as_fd(), process::NEWPID)
+            .or_unable(|| "come back to our pid namespace".into())?;
+    }
+    match cloned.or_unable(|| "make a process for a hook".into())? {
+        Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
+        Cloned::Child => process::exit_now(127),
+    }
+}
+
 /// In the child: no allocation from here to exec.
 fn become_hook(program: &Program, place: Place<'_>, streams: [BorrowedFd<'_>; 3]) -> ! {
     let prepare = || -> sys::Result<()> {
@@ -251,7 +267,7 @@ fn become_hook(program: &Program, place: Place<'_>, streams: [BorrowedFd<'_>; 3]
         match place {
             // A bundle that is gone by now is no reason not to run.
             Place::Runtime(dir) => drop(sys::fs::chdir(dir)),
-            Place::Container { init, namespaces } => {
+            Place::Container { init, namespaces, dir } => {
                 let rest = namespaces & !process::NEWPID;
                 if rest != 0 {
                     process::setns(init, rest)?;
@@ -260,8 +276,9 @@ fn become_hook(program: &Program, place: Place<'_>, streams: [BorrowedFd<'_>; 3]
                     sys::cred::setresgid(0)?;
                     sys::cred::setresuid(0)?;
                 }
-                sys::fs::chdir(c"/")?;
+                sys::fs::chdir(dir)?;
             }
+            Place::Process(_) => return Err(Errno::EINVAL),
         }
         signal::default_disposition(libc::SIGPIPE)?;
         signal::unblock_all()

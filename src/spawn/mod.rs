@@ -24,6 +24,7 @@ use crate::sys::{self, Errno};
 
 pub use console::{connect_console, console_pair, receive_master, send_over};
 pub use foreground::{Foreground, Terminal};
+pub use words::exec_failed;
 
 /// What a plan needs from outside.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct Materials<'a> {
     pub init: Option<BorrowedFd<'a>>,
     /// Signals that our caller had ignored.
     pub ignored: u64,
+    /// Its standard streams, where they are not ours.
+    pub streams: Option<[BorrowedFd<'a>; 3]>,
 }
 
 /// What the parent does while init waits for it.
@@ -78,21 +81,21 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
         env: ExecArgs::new(plan.env.clone()),
         home,
         ignored,
+        streams: materials.streams,
         preserved: plan.preserved,
         dumpable_for_maps: plan.id_maps.is_some() && sys::cred::effective_uid() != 0,
     };
     if let Some(uid) = plan.stdio_owner {
         console::give_stdio(uid)?;
     }
-    let around =
-        if plan.through.is_none() { requests::Around::enter(plan, &fds)? } else { requests::Around::none() };
-    let cloned = match plan.through {
-        None => match process::clone(plan.clone, cgroup) {
+    let around = requests::Around::enter(plan, &fds)?;
+    let cloned = match requests::joins(plan, &fds).as_slice() {
+        [] => match process::clone(plan.clone, cgroup) {
             // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
             Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => clone_and_move(plan.clone, cgroup),
             cloned => cloned,
         },
-        Some(user) => process::clone_through(&requests::joins(plan, &fds, user), plan.clone, cgroup),
+        joins => process::clone_through(joins, plan.clone, cgroup),
     };
     let cloned = match cloned {
         Ok(Cloned::Child) => init::run(work),
@@ -142,6 +145,13 @@ impl Child {
             Ok(Some(_)) => Err(Error::new("init broke the protocol")),
             Err(errno) => Err(Error::sys("unable to hear from init", errno)),
         }
+    }
+
+    /// From now on somebody else's, to wait for.
+    pub fn into_process(mut self) -> Result<(i32, OwnedFd)> {
+        let pidfd = sys::fs::duplicate(self.pidfd.as_fd()).or_unable(|| "hold a process".into())?;
+        self.kept = true;
+        Ok((self.pid, pidfd))
     }
 
     /// From now on it lives without us.

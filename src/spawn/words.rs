@@ -15,7 +15,8 @@ pub(super) fn failed(plan: &Plan, failure: &Failure) -> Error {
         return Error::sys("init failed at a step that nobody knows", failure.errno);
     };
     let error = in_words(plan, &planned.step, failure);
-    let error = if planned.place.is_empty() { error } else { error.at(planned.place.clone()) };
+    let placed = !planned.place.is_empty() && !matches!(planned.step, Step::Execute);
+    let error = if placed { error.at(planned.place.clone()) } else { error };
     match hint(&planned.step, failure.errno) {
         Some(hint) => error.hint(hint),
         None => error,
@@ -35,7 +36,7 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
         (Step::FindProgram(program), _) => no_program(plan, program, errno),
         (Step::Execute, _) => {
             let program = plan.args.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
-            Error::sys(format!("exec {program:?}"), errno)
+            exec_failed(&program, errno)
         }
         (Step::WorkingDirectory { path, .. }, _) => Error::sys(
             format!("chdir to cwd ({:?}) set in config.json failed", path.to_string_lossy()),
@@ -58,6 +59,9 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
                     }
                     None => error,
                 },
+                Note::None if fs.strict_target && errno == Errno::ENOTDIR => {
+                    error.because(format!("filesystem {source:?} must be mounted on ordinary directory"))
+                }
                 Note::None | Note::NotInForce | Note::InsideProc => error,
             }
         }
@@ -70,6 +74,17 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
             Error::sys(format!("error setting rlimit type {kind}"), errno)
         }
         _ => Error::sys(format!("unable to {step}"), errno),
+    }
+}
+
+/// The words that people look for when a container does not start, without a place to break them: the
+/// program is there, or it would not have come to this.
+pub fn exec_failed(program: &str, errno: Errno) -> Error {
+    let error = Error::sys(format!("exec {program}"), errno);
+    match errno {
+        Errno::ENOENT => error.hint("the interpreter that it names after #!, or as an ELF file, is not there"),
+        Errno::ENOEXEC => error.hint("it is made for another architecture, or a script without #!"),
+        _ => error,
     }
 }
 

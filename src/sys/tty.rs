@@ -70,6 +70,13 @@ pub fn make_raw(tty: BorrowedFd<'_>) -> Result<Settings> {
     Ok(before)
 }
 
+/// What is written on the other side ends its lines as they are: whoever shows them adds what he needs.
+pub fn keep_newlines(tty: BorrowedFd<'_>) -> Result<()> {
+    let mut plain = settings(tty)?;
+    plain.0.c_oflag &= !libc::ONLCR;
+    restore(tty, &plain)
+}
+
 pub fn restore(tty: BorrowedFd<'_>, before: &Settings) -> Result<()> {
     check_unit(unsafe { libc::tcsetattr(tty.as_raw_fd(), libc::TCSANOW, &raw const before.0) }.into())
 }
