@@ -217,6 +217,8 @@ pub struct BindMount {
 #[derive(Debug)]
 pub enum Source {
     Path(CString),
+    /// What earlier mounts have put into the root, or the image has there.
+    InRoot(InRoot),
     /// The parent has opened it: init, in its user namespace, may not be able to.
     Opened(Slot),
 }

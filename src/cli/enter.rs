@@ -59,13 +59,14 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     if let Some(path) = &options.pidfd_socket {
         console::send(path, b"setns", child.pidfd.as_fd())?;
     }
+    let master = console.kept.as_ref().map(spawn::receive_master).transpose()?;
     child.go_and_execute(&plan).map_err(doing)?;
     let Some(foreground) = foreground else {
         child.keep();
         return Ok(0);
     };
-    let mut terminal = match console.kept {
-        Some(ours) => Some(Terminal::new(spawn::receive_master(&ours)?)?),
+    let mut terminal = match master {
+        Some(master) => Some(Terminal::new(master)?),
         None => None,
     };
     Ok(foreground.stay(&mut child, terminal.as_mut())?.code())

@@ -127,10 +127,11 @@ pub(super) fn launch(
         hooks.limit()?;
         commit(&container, &mut state, &child, mode)?;
         announce(options, &child)?;
+        let master = console.kept.as_ref().map(spawn::receive_master).transpose()?;
         let notify = if mode == Mode::Create { None } else { notify::bind(&container)? };
-        Ok((child, made, notify))
+        Ok((child, made, notify, master))
     });
-    let (mut child, made, notify) = match started {
+    let (mut child, made, notify, master) = match started {
         Ok(started) => started,
         Err(error) => return Err(give_up(container, &spec, &state, error)),
     };
@@ -148,7 +149,7 @@ pub(super) fn launch(
     if mode != (Mode::Run { detach: false }) {
         child.keep();
     }
-    Ok(Launched { container, state, spec, child, master: console.kept, notify, cgroup })
+    Ok(Launched { container, state, spec, child, master, notify, cgroup })
 }
 
 /// The journal, before the first effect outside of the container's own directory.

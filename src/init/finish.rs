@@ -92,7 +92,7 @@ pub(super) fn tell_start(fifo: BorrowedFd<'_>, step: usize, errno: Errno, progra
     let _ = fs::write(fifo, &record);
     let Ok(stderr) = fs::inherited(2) else { return };
     for text in
-        [b"exec ".as_slice(), program.unwrap_or_default().to_bytes(), b": ", errno.desc().as_bytes(), b"\n"]
+        [b"exec ".as_slice(), program.unwrap_or_default().to_bytes(), b": ", sys::words(errno).as_bytes(), b"\n"]
     {
         let _ = fs::write(stderr, text);
     }

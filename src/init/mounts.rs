@@ -78,6 +78,18 @@ impl Init<'_> {
         let opened;
         let tree = match &bind.source {
             Source::Opened(slot) => self.fd(*slot),
+            Source::InRoot(path) => {
+                let from = resolve::open(root, path)?;
+                match mount::clone_tree(from.as_fd(), c"", bind.depth) {
+                    Err(Errno::ENOSYS) => {
+                        return old_mount::bind(root, bind, old_mount::FdPath::of(from.as_fd()).path());
+                    }
+                    result => {
+                        opened = Brief::from(result?);
+                        opened.as_fd()
+                    }
+                }
+            }
             Source::Path(path) => match self.open_source(path, bind.depth) {
                 Err(Errno::ENOSYS) => return old_mount::bind(root, bind, path),
                 result => {

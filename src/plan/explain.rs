@@ -123,6 +123,7 @@ fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         Step::Mount(fs) => write!(f, "mount {} on {}", text(&fs.kind), fs.target),
         Step::Bind(bind) => match &bind.source {
             Source::Path(source) => write!(f, "bind {} on {}", text(source), bind.target),
+            Source::InRoot(source) => write!(f, "bind the container's {source} on {}", bind.target),
             Source::Opened(_) => write!(f, "bind the opened source on {}", bind.target),
         },
         Step::CgroupTree(tree) => write!(f, "show the cgroups on {}", tree.target),

@@ -100,14 +100,15 @@ fn bind(
     let source = mount.source().as_ref().filter(|s| !s.as_os_str().is_empty());
     let source = source.ok_or_else(|| invalid(format!("{place}/source"), "a bind mount needs a source"))?;
     let source = world.bundle.join(source);
-    // In the root is what earlier mounts have put there: only init sees that, and may.
-    let in_root = world.below_root(&source).is_some();
-    let path = c_string(source, || format!("{place}/source"))?;
-    let source = if world.parent_opens && !in_root {
-        let tree = depth == Depth::Tree;
+    // What earlier mounts have put into the root only init sees.
+    let at = || format!("{place}/source");
+    let source = if let Some(inside) = world.below_root(&source) {
+        Source::InRoot(in_root(inside, at)?)
+    } else if world.parent_opens {
+        let (path, tree) = (c_string(source, at)?, depth == Depth::Tree);
         Source::Opened(draft.request(Request::Tree { path, tree, place: place.to_owned() }))
     } else {
-        Source::Path(path)
+        Source::Path(c_string(source, at)?)
     };
     let Parsed { attr, tree_attr, .. } = parsed;
     // Without one asked for, a bind mount is private: nothing of the container flows to the host.

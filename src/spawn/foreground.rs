@@ -99,8 +99,6 @@ fn stream(number: i32) -> Option<BorrowedFd<'static>> {
 impl Terminal {
     pub fn new(master: OwnedFd) -> Result<Terminal> {
         sys::fs::set_nonblocking(master.as_fd()).or_unable(|| "use the terminal".into())?;
-        // Our caller's terminal, or the file that our output goes to, gets what the program has written.
-        tty::keep_newlines(master.as_fd()).or_unable(|| "use the terminal".into())?;
         let before = match stream(STDIN).filter(|stdin| tty::is_terminal(*stdin)) {
             Some(stdin) => Some(tty::make_raw(stdin).or_unable(|| "make the terminal raw".into())?),
             None => None,

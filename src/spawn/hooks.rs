@@ -289,7 +289,7 @@ fn become_hook(program: &Program, place: Place<'_>, streams: [BorrowedFd<'_>; 3]
     };
     if let Ok(stderr) = sys::fs::inherited(2) {
         let path = program.path.to_bytes();
-        for text in [b"unable to execute ".as_slice(), path, b": ", errno.desc().as_bytes(), b"\n"] {
+        for text in [b"unable to execute ".as_slice(), path, b": ", sys::words(errno).as_bytes(), b"\n"] {
             let _ = sys::fs::write(stderr, text);
         }
     }

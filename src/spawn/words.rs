@@ -91,6 +91,7 @@ pub fn exec_failed(program: &str, errno: Errno) -> Error {
 fn source_of(bind: &BindMount) -> String {
     match &bind.source {
         Source::Path(path) => path.to_string_lossy().into_owned(),
+        Source::InRoot(path) => path.to_string(),
         Source::Opened(_) => "the opened source".into(),
     }
 }

@@ -70,7 +70,7 @@ pub fn make_raw(tty: BorrowedFd<'_>) -> Result<Settings> {
     Ok(before)
 }
 
-/// What is written on the other side ends its lines as they are: whoever shows them adds what he needs.
+/// Off with ONLCR, which a new pty has on.
 pub fn keep_newlines(tty: BorrowedFd<'_>) -> Result<()> {
     let mut plain = settings(tty)?;
     plain.0.c_oflag &= !libc::ONLCR;
