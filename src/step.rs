@@ -208,6 +208,8 @@ pub struct BindMount {
     pub attr: Attr,
     /// What clears the flags of the source that a list of flags does not name, where that is allowed.
     pub unnamed: Attr,
+    /// Flags that `attr` clears, and must not find on the source.
+    pub locked: u64,
     /// It and all mounts below it (`rro` and its family).
     pub tree_attr: Attr,
     pub propagation: (u64, Depth),

@@ -165,6 +165,10 @@ impl Init<'_> {
 
 /// What a bind mount has been asked for, on the mount and on all below it.
 fn set_all(tree: BorrowedFd<'_>, bind: &BindMount) -> Done {
+    // statfs(2) and mount_setattr(2) have the same bits for all that can be locked.
+    if bind.locked != 0 && fs::mount_flags(tree)? & bind.locked != 0 {
+        return Err(Errno::EPERM.into());
+    }
     match set(tree, Depth::One, &bind.unnamed) {
         // Locked: the mount comes from a more privileged namespace.
         Err(Fault { errno: Errno::EPERM, .. }) => {}

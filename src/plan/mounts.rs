@@ -113,17 +113,23 @@ fn bind(
     let Parsed { attr, tree_attr, .. } = parsed;
     // Without one asked for, a bind mount is private: nothing of the container flows to the host.
     let propagation = parsed.propagation.unwrap_or((libc::MS_PRIVATE, Depth::Tree));
-    let unnamed = if world.parent_opens { Attr::default() } else { unnamed(&attr) };
-    draft.add(place, Step::Bind(BindMount { source, target, depth, attr, unnamed, tree_attr, propagation }));
+    let (unnamed, locked) = inherited(&attr, world.parent_opens);
+    draft.add(
+        place,
+        Step::Bind(BindMount { source, target, depth, attr, unnamed, locked, tree_attr, propagation }),
+    );
     Ok(())
 }
 
 /// As with mount(8): no flag at all leaves a mount as its source is; any flag, and those that are not named
-/// are off. In a user namespace the kernel keeps those of the host's.
-fn unnamed(attr: &Attr) -> Attr {
-    const FLAGS: u64 = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC | ATTR_NOSYMFOLLOW;
+/// are off. But a user namespace may not take off what the host has locked (mount_namespaces(7)); the parent
+/// opens the mounts of one, so that the kernel would not mind.
+fn inherited(attr: &Attr, in_user_namespace: bool) -> (Attr, u64) {
+    const LOCKABLE: u64 = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
+    let locked = if in_user_namespace { LOCKABLE } else { 0 };
     let named = attr.set | attr.clear;
-    Attr { clear: if named == 0 { 0 } else { FLAGS & !named }, ..Attr::default() }
+    let clear = if named == 0 { 0 } else { (LOCKABLE | ATTR_NOSYMFOLLOW) & !named & !locked };
+    (Attr { clear, ..Attr::default() }, attr.clear & locked)
 }
 
 fn filesystem(
@@ -231,6 +237,7 @@ pub(super) fn add_notify(draft: &mut Draft, options: &Options<'_>) -> Result<()>
             depth: Depth::Tree,
             attr: Attr::default(),
             unnamed: Attr::default(),
+            locked: 0,
             tree_attr: Attr::default(),
             propagation: (libc::MS_PRIVATE, Depth::Tree),
         }),

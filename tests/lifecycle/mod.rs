@@ -2,7 +2,9 @@
 //! The life of real containers, a file for each subject. `RUNTIME=runc cargo test --test main lifecycle::` runs
 //! the same tests on runc.
 
+mod affinity;
 mod bad_input;
+mod bind_flags;
 mod capabilities;
 mod cgroup;
 mod cli;
@@ -25,6 +27,7 @@ mod kill;
 mod killed_runtime;
 mod list;
 mod log;
+mod mount_targets;
 mod mounts;
 mod namespaces;
 mod notify;
@@ -40,6 +43,7 @@ mod seccomp_agent;
 mod spec;
 mod special_mounts;
 mod start;
+mod start_hooks;
 mod state;
 mod stdio;
 mod terminal;
