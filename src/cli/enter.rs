@@ -217,7 +217,11 @@ pub(super) fn hook(
     child.into_process()
 }
 
-fn plan_options(state: &State, preserve_fds: u32, listen_fds: Option<(u32, Option<String>)>) -> plan::Options<'_> {
+fn plan_options(
+    state: &State,
+    preserve_fds: u32,
+    listen_fds: Option<(u32, Option<String>)>,
+) -> plan::Options<'_> {
     plan::Options {
         id: &state.id,
         bundle: &state.bundle,

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use oci_spec::runtime::{Hook, Spec};
 
-use super::{agent, enter};
 use super::document::document;
+use super::{agent, enter};
 use crate::cgroup::Made;
 use crate::container::{self, State, Status};
 use crate::error::Result;

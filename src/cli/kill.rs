@@ -90,7 +90,9 @@ fn send(state: &State, init: BorrowedFd<'_>, signal: i32) -> Result<()> {
 fn send_to_rest(state: &State, signal: i32) -> Result<()> {
     let shared_pids = state.namespaces & libc::CLONE_NEWPID as u64 == 0;
     match destroy::cgroup_of(state)? {
-        Some(cgroup) if shared_pids && signal == libc::SIGKILL && !cgroup.pids()?.is_empty() => cgroup.kill_all(),
+        Some(cgroup) if shared_pids && signal == libc::SIGKILL && !cgroup.pids()?.is_empty() => {
+            cgroup.kill_all()
+        }
         _ => Err(Error::new("container not running").of_kind(Kind::NotRunning)),
     }
 }

@@ -91,9 +91,13 @@ pub(super) fn tell_start(fifo: BorrowedFd<'_>, step: usize, errno: Errno, progra
     // Both are a courtesy of a process that is about to end: there is nobody to tell if they fail.
     let _ = fs::write(fifo, &record);
     let Ok(stderr) = fs::inherited(2) else { return };
-    for text in
-        [b"exec ".as_slice(), program.unwrap_or_default().to_bytes(), b": ", sys::words(errno).as_bytes(), b"\n"]
-    {
+    for text in [
+        b"exec ".as_slice(),
+        program.unwrap_or_default().to_bytes(),
+        b": ",
+        sys::words(errno).as_bytes(),
+        b"\n",
+    ] {
         let _ = fs::write(stderr, text);
     }
 }

@@ -29,7 +29,9 @@ impl Init<'_> {
             return Ok(());
         }
         let made = match make(fs, like) {
-            Err(Fault { errno: Errno::ENOSYS, .. }) => return self.mount_the_old_way(fs, target.as_fd(), inherit),
+            Err(Fault { errno: Errno::ENOSYS, .. }) => {
+                return self.mount_the_old_way(fs, target.as_fd(), inherit);
+            }
             Err(fault) => match &fs.bind_fallback {
                 Some(host) if fault.errno == Errno::EPERM => {
                     let tree = self.open_source(host, Depth::Tree)?;

@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 
-use oci_spec::runtime::{Capabilities, Process};
+use oci_spec::runtime::{Capabilities, Capability, Process};
 
 use super::namespaces::Namespaces;
 use super::{Draft, invalid};
@@ -67,10 +67,13 @@ fn capabilities(draft: &mut Draft, process: &Process) -> Option<CapPlan> {
         names.iter().flatten().fold(CapSet::default(), |set, cap| CapSet(set.0 | 1 << number(*cap)))
     };
     let (permitted, inheritable) = (set(caps.permitted()), set(caps.inheritable()));
-    for cap in caps.ambient().iter().flatten().filter(|cap| {
-        (permitted.0 & inheritable.0) >> number(**cap) & 1 == 0
-    }) {
-        draft.warn(format!("can't raise ambient capability CAP_{cap}: it is not both permitted and inheritable"));
+    let raisable = |cap: Capability| (permitted.0 & inheritable.0) >> number(cap) & 1 == 1;
+    let not = caps.ambient().iter().flatten().filter(|cap| !raisable(**cap));
+    let mut not: Vec<_> = not.map(|cap| format!("CAP_{cap}")).collect();
+    if !not.is_empty() {
+        not.sort();
+        let names = not.join(", ");
+        draft.warn(format!("can't raise ambient capability {names}: it must be permitted and inheritable"));
     }
     Some(CapPlan {
         bounding: set(caps.bounding()),
@@ -80,7 +83,7 @@ fn capabilities(draft: &mut Draft, process: &Process) -> Option<CapPlan> {
 }
 
 /// The kernel's number, by the name that both crates know it under.
-fn number(cap: oci_spec::runtime::Capability) -> u8 {
+fn number(cap: Capability) -> u8 {
     let name = format!("CAP_{cap}");
     name.parse::<caps::Capability>().map_or(0, |cap| cap.index())
 }

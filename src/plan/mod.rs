@@ -162,6 +162,8 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
     process::arguments(draft, process, options)?;
+    // `create` has told them.
+    draft.plan.warnings.clear();
     Ok(draft.finish(&spaces, process))
 }
 

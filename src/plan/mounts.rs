@@ -15,9 +15,7 @@ use super::{Draft, Options, Request, devices, invalid};
 use crate::error::Result;
 use crate::spec::{c_string, list};
 use crate::step::{BindMount, CgroupTree, FsMount, InRoot, Source, Step};
-use crate::sys::mount::{
-    ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW, ATTR_RDONLY, Attr, Depth,
-};
+use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW, ATTR_RDONLY, Attr, Depth};
 
 pub use options::names as option_names;
 

@@ -125,9 +125,7 @@ struct Output {
 }
 
 impl Running {
-    fn start(
-        start: impl FnOnce([BorrowedFd<'_>; 3]) -> Result<(i32, OwnedFd)>,
-    ) -> Result<Running> {
+    fn start(start: impl FnOnce([BorrowedFd<'_>; 3]) -> Result<(i32, OwnedFd)>) -> Result<Running> {
         let pipe = || sys::fs::pipe().or_unable(|| "make the streams of a hook".into());
         let ((their_in, stdin), (stdout, their_out), (stderr, their_err)) = (pipe()?, pipe()?, pipe()?);
         for fd in [&stdin, &stdout, &stderr] {

@@ -82,7 +82,9 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
 pub fn exec_failed(program: &str, errno: Errno) -> Error {
     let error = Error::sys(format!("exec {program}"), errno);
     match errno {
-        Errno::ENOENT => error.hint("the interpreter that it names after #!, or as an ELF file, is not there"),
+        Errno::ENOENT => {
+            error.hint("the interpreter that it names after #!, or as an ELF file, is not there")
+        }
         Errno::ENOEXEC => error.hint("it is made for another architecture, or a script without #!"),
         _ => error,
     }

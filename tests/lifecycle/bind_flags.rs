@@ -1,37 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What becomes of the flags that the source of a bind mount has.
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use crate::harness::{Container, finish, only_tare};
 
 /// A tmpfs of the host with these flags of its mount.
-struct Source(PathBuf);
+struct Source(tempfile::TempDir);
 
 impl Source {
-    fn new(c: &Container, flags: &str) -> Source {
-        let source = Source(c.path("source"));
-        std::fs::create_dir(&source.0).unwrap();
+    fn new(flags: &str) -> Source {
+        let source = Source(tempfile::tempdir().unwrap());
+        fs::set_permissions(source.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let mount = |args: &[&str]| {
             let mut mount = Command::new("mount");
-            mount.args(args).arg(&source.0);
+            mount.args(args).arg(source.path());
             finish(mount).ok();
         };
         mount(&["-t", "tmpfs", "tmpfs"]);
         mount(&["--bind", "-o", &format!("remount,{flags}")]);
         source
     }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 impl Drop for Source {
     fn drop(&mut self) {
-        nix::mount::umount2(&self.0, nix::mount::MntFlags::MNT_DETACH).unwrap();
+        nix::mount::umount2(self.path(), nix::mount::MntFlags::MNT_DETACH).unwrap();
     }
 }
 
 fn flags(c: Container, source: &str, options: &[&str]) -> Vec<String> {
-    let source = Source::new(&c, source);
-    c.bind(&source.0, "/mnt", options).mounted("/mnt").flags
+    let source = Source::new(source);
+    c.bind(source.path(), "/mnt", options).mounted("/mnt").flags
 }
 
 fn have(flags: &[String], wanted: &[&str], unwanted: &[&str]) {
@@ -41,7 +47,11 @@ fn have(flags: &[String], wanted: &[&str], unwanted: &[&str]) {
 
 #[test]
 fn stay_where_none_are_named() {
-    have(&flags(Container::new(), "ro,nosuid,noexec,nodiratime", &["bind"]), &["ro", "nosuid", "noexec", "nodiratime"], &[]);
+    have(
+        &flags(Container::new(), "ro,nosuid,noexec,nodiratime", &["bind"]),
+        &["ro", "nosuid", "noexec", "nodiratime"],
+        &[],
+    );
 }
 
 #[test]
@@ -69,8 +79,8 @@ fn cannot_be_taken_off_in_a_user_namespace() {
     only_tare!("runc 1.1 makes it read-only");
     for (host, option) in [("ro", "rw"), ("nosuid", "suid"), ("nodev", "dev"), ("noexec", "exec")] {
         let c = Container::new().userns();
-        let source = Source::new(&c, host);
-        let c = c.bind(&source.0, "/mnt", &["bind", option]);
+        let source = Source::new(host);
+        let c = c.bind(source.path(), "/mnt", &["bind", option]);
         c.run(&[]).fails(1, "operation not permitted");
     }
 }

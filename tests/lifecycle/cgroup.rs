@@ -270,7 +270,8 @@ fn used_cgroup_of_another_is_refused_and_its_processes_live() {
         let Some(dir) = of_another(controller, &c.id) else { return eprintln!("no v1 {controller} here") };
         let mut sleep = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         fs::write(dir.join("cgroup.procs"), sleep.id().to_string()).unwrap();
-        let c = c.set("/linux/cgroupsPath", json!(format!("/{}", dir.file_name().unwrap().to_str().unwrap())));
+        let c =
+            c.set("/linux/cgroupsPath", json!(format!("/{}", dir.file_name().unwrap().to_str().unwrap())));
         let refused = c.create(&[]);
         let alive = sleep.try_wait().unwrap().is_none();
         sleep.kill().unwrap();

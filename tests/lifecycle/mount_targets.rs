@@ -18,7 +18,9 @@ fn file(c: &Container) -> std::path::PathBuf {
 #[test]
 fn dangling_link_is_followed_inside_the_root() {
     only_tare!("runc 1.1 makes the file, but mounts on the link's first target alone");
-    for (link, end) in [("/run/made", "run/made"), ("made", "etc/made"), ("../../../jump/x/made", "far/x/made")] {
+    for (link, end) in
+        [("/run/made", "run/made"), ("made", "etc/made"), ("../../../jump/x/made", "far/x/made")]
+    {
         let c = Container::new().writable().args(&["cat", "/etc/file"]);
         fs::create_dir(c.rootfs("etc")).unwrap();
         symlink(link, c.rootfs("etc/file")).unwrap();

@@ -7,10 +7,11 @@ use crate::harness::Container;
 
 /// A hook that is one line of shell in a container; what it says comes out in the container's own output.
 fn hook(c: Container, script: &str) -> Container {
-    let hook = json!([{ "path": "/bin/sh", "args": ["sh", "-c", format!("{{ {script}; }} >/out/said 2>&1")] }]);
+    let hook =
+        json!([{ "path": "/bin/sh", "args": ["sh", "-c", format!("{{ {script}; }} >/out/said 2>&1")] }]);
     let out = c.path("out");
     std::fs::create_dir(&out).unwrap();
-    std::os::unix::fs::chown(&out, Some(1000), Some(1000)).unwrap();
+    std::fs::set_permissions(&out, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     c.bind(&out, "/out", &["bind"]).set("/hooks/startContainer", hook)
 }
 
@@ -52,7 +53,8 @@ fn is_in_the_cgroups_of_the_container() {
     let c = Container::new().set("/linux/cgroupsPath", json!("/tare-test-start-hooks/one"));
     let c = c.namespace("cgroup", None);
     let said = said(&hook(c, "cat /proc/self/cgroup"));
-    let lines: Vec<_> = said.lines().filter(|line| line.contains(":memory:") || line.contains(":pids:")).collect();
+    let lines: Vec<_> =
+        said.lines().filter(|line| line.contains(":memory:") || line.contains(":pids:")).collect();
     assert!(lines.iter().all(|line| line.ends_with(":/tare-test-start-hooks/one")), "{said}");
     for mount in crate::harness::cgroup_mounts() {
         let _ = std::fs::remove_dir(mount.at.join("tare-test-start-hooks"));
@@ -70,7 +72,8 @@ fn is_under_the_filter_of_the_process() {
         let c = Container::new().set("/process/noNewPrivileges", json!(no_new_privs));
         let c = c.set("/linux/seccomp", seccomp(&["mkdir", "mkdirat"], "SCMP_ACT_KILL"));
         let c = c.set("/process/rlimits", json!([{ "type": "RLIMIT_CORE", "soft": 0, "hard": 0 }]));
-        let c = c.set("/hooks/startContainer", json!([{ "path": "/bin/mkdir", "args": ["mkdir", "/dev/shm/x"] }]));
+        let c = c
+            .set("/hooks/startContainer", json!([{ "path": "/bin/mkdir", "args": ["mkdir", "/dev/shm/x"] }]));
         c.run(&[]).fails(1, "error running startContainer hook #0: signal: bad system call");
     }
 }
