@@ -114,6 +114,7 @@ pub(super) fn launch(
             fifo: fifo.transpose()?,
             init: None,
             ignored,
+            streams: None,
         };
         let child = spawn::start(&plan, materials, &mut hooks).map_err(in_init)?;
         hooks.limit()?;

@@ -9,6 +9,7 @@ use super::global::Global;
 use super::{destroy, flags, hooks, notify};
 use crate::container::{Started, Status};
 use crate::error::{Error, Result};
+use crate::seal;
 use crate::spawn::hooks::Kind;
 use crate::spec::{self, list};
 
@@ -29,6 +30,10 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
         return Err(Error::new("cannot start a container that has stopped"));
     };
     let spec = spec::config(&container.config()?)?.value;
+    if hooks::before_program(&spec) {
+        // It will be in the container for a moment: CVE-2019-5736.
+        seal::enter(0)?;
+    }
     let pid = state.init.map_or(0, |init| init.pid);
     hooks::run_before_program(&spec, &state, init.as_fd())?;
     let notify = notify::bind(&container)?;
