@@ -12,7 +12,7 @@ nix::ioctl_readwrite!(notif_recv, b'!', 0, libc::seccomp_notif);
 nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
 
 /// Waits for one notification; the answer is this errno, or to go on with the syscall. Its caller's pid comes back.
-fn answer(listener: &OwnedFd, errno: Option<i32>) -> i32 {
+pub(super) fn answer(listener: &OwnedFd, errno: Option<i32>) -> i32 {
     let mut waiting = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     assert_eq!(poll(&mut waiting, PollTimeout::from(30_000_u16)).unwrap(), 1, "a notification");
     // SAFETY: zeroes are valid for both, and the kernel demands them of what it fills in.
