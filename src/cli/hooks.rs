@@ -2,25 +2,24 @@
 //! The container's hooks, at the moments of its life.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use oci_spec::runtime::{Hook, Spec};
 
+use super::agent;
 use super::document::document;
-use super::enter::NoHooks;
-use super::{agent, destroy};
 use crate::cgroup::Made;
-use crate::container::{self, ProcessRef, State, Status};
+use crate::container::{State, Status};
 use crate::error::Result;
 use crate::log;
-use crate::plan::{self, Agent, HookProgram, Plan};
-use crate::spawn::hooks::{self, Born, Kind, Place};
-use crate::spawn::{self, Child, Materials};
+use crate::plan::{Agent, Plan};
+use crate::spawn::hooks::{self, Kind, Place};
+use crate::spawn::{self, Child};
 use crate::spec::list;
 use crate::step::HookPoint;
 
-fn of(spec: &Spec, kind: Kind) -> &[Hook] {
+pub(super) fn of(spec: &Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };
     list(match kind {
         Kind::Prestart => hooks.prestart(),
@@ -40,66 +39,6 @@ pub(super) fn run(spec: &Spec, kind: Kind, state: &State, status: Status, pid: i
     }
     let bundle = CString::new(state.bundle.as_os_str().as_bytes()).unwrap_or_default();
     hooks::run(hooks, kind, &document(state, status, pid), Place::Runtime(&bundle))
-}
-
-/// Whether there are any of `startContainer`: the caller has to be sealed for them.
-pub(super) fn before_program(spec: &Spec) -> bool {
-    !of(spec, Kind::StartContainer).is_empty()
-}
-
-/// `startContainer`, in a container whose init is ready: one that fails makes `start` fail, and init ends.
-pub(super) fn run_before_program(spec: &Spec, state: &State, init: BorrowedFd<'_>) -> Result<()> {
-    let hooks = of(spec, Kind::StartContainer);
-    if hooks.is_empty() {
-        return Ok(());
-    }
-    let own_pids = state.namespaces & libc::CLONE_NEWPID as u64 != 0;
-    let pid = if own_pids { 1 } else { state.init.map_or(0, |init| init.pid) };
-    let document = document(state, Status::Created, pid);
-    let ran = hooks::run_with(hooks, Kind::StartContainer, &document, &mut |program, streams| {
-        start_inside(program, streams, spec, state, init)
-    });
-    if ran.is_err() {
-        container::signal(init, libc::SIGKILL)?;
-    }
-    ran
-}
-
-/// A hook that is a process of the container's.
-fn start_inside(
-    program: &HookProgram,
-    streams: [OwnedFd; 3],
-    spec: &Spec,
-    state: &State,
-    init: BorrowedFd<'_>,
-) -> Result<Born> {
-    let options = plan::Options {
-        id: &state.id,
-        bundle: &state.bundle,
-        rootfs: &state.rootfs,
-        no_pivot: false,
-        keyring: state.keyring.clone().and_then(|name| CString::new(name).ok()),
-        preserve_fds: 0,
-        listen_fds: None,
-        notify_dir: None,
-        wait_for_start: false,
-    };
-    let plan = plan::hook(program, spec, &options, state.namespaces)?;
-    let join = destroy::cgroup_of(state)?.map(|cgroup| cgroup.join()).transpose()?.unwrap_or_default();
-    let (_, ignored) = ProcessRef::of_caller()?;
-    let materials = Materials {
-        tasks: join.tasks(),
-        cgroup: join.into_cgroup(),
-        console: None,
-        fifo: None,
-        init: Some(init),
-        ignored,
-        streams: Some(streams),
-    };
-    let mut host = NoHooks { state, status: Status::Created, plan: &plan };
-    let child = spawn::start(&plan, materials, &mut host)?;
-    child.go_and_execute(&plan)?;
-    child.hand_over()
 }
 
 /// All of them, whatever the others do: the runtime specification wants a warning and no more.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::hooks::{hook, log, with_log};
 use super::seccomp::on_mkdir;
@@ -25,7 +25,7 @@ fn left_by(c: Container, script: &str, name: &str) -> String {
     created
 }
 
-fn under(syscalls: serde_json::Value) -> Container {
+fn under(syscalls: Value) -> Container {
     with_log().set("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": syscalls }))
 }
 
@@ -83,14 +83,14 @@ fn is_in_the_cgroups() {
 /// The spec's "exactly the environment given", but for runc's kindness to a hook that is given none.
 #[test]
 fn without_an_environment_has_that_of_the_process() {
-    let set = |env: serde_json::Value| {
+    let set = |env: Value| {
         let c = with_log().set("/process/env", json!(["PATH=/bin", "OWN=1", "HOME=/there"]));
         let args = json!(["cp", "/proc/self/environ", "/log/env"]);
         let c = c.set("/hooks/startContainer", json!([{ "path": "/bin/cp", "args": args, "env": env }]));
         c.run(&[]).ok();
         log(&c, "env").replace('\0', "\n")
     };
-    assert_eq!(set(json!([])), "PATH=/bin\nOWN=1\nHOME=/there\n");
+    assert_eq!(set(Value::Null), "PATH=/bin\nOWN=1\nHOME=/there\n");
     assert_eq!(set(json!(["PATH=/bin", "A=b c"])), "PATH=/bin\nA=b c\n");
 }
 
@@ -136,7 +136,7 @@ fn the_agent_answers_for_it() {
     let start = Running::spawn(c.on("start", &[]));
     if is_tare() {
         let (text, of_hook) = agent.receive();
-        let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let told: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&told["state"]["status"], &told["state"]["pid"]), (&json!("created"), &json!(c.pid())));
         assert_ne!(told["pid"], told["state"]["pid"]);
         listener = of_hook;
