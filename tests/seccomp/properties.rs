@@ -56,13 +56,12 @@ fn no_longer_than_libseccomps() {
 #[test]
 fn libseccomps_longest_is_not_too_long() {
     const LIMIT: usize = 4096;
-    const CASES: [(&[Arch], &str); 2] = [
-        (&[Arch::ScmpArchX86], "SCMP_CMP_EQ"),
-        (&[Arch::ScmpArchX86_64, Arch::ScmpArchX86], "SCMP_CMP_LT"),
-    ];
+    const CASES: [(&[Arch], &str); 2] =
+        [(&[Arch::ScmpArchX86], "SCMP_CMP_EQ"), (&[Arch::ScmpArchX86_64, Arch::ScmpArchX86], "SCMP_CMP_LT")];
     for (archs, op) in CASES {
         let table = libseccomp::table(archs[0]).iter();
-        let sparse: Vec<&String> = table.filter(|(_, number)| *number % 2 == 0).map(|(name, _)| name).collect();
+        let sparse = table.filter(|(name, number)| *number % 2 == 0 && *name != "personality");
+        let sparse: Vec<&String> = sparse.map(|(name, _)| name).collect();
         let allowed = json!([{ "names": sparse, "action": "SCMP_ACT_ALLOW" }]);
         let profile = |count| {
             let mut profile = values(count, archs, op);
