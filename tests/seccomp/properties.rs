@@ -7,9 +7,9 @@ use tare::plan::seccomp::{self, Error};
 
 use super::{
     generate::{self, Random},
-    interpreter,
+    interpreter::{self, Data},
     libseccomp::{self, Optimize},
-    model::Model,
+    model::{self, Model},
     profiles,
 };
 
@@ -70,18 +70,21 @@ fn libseccomps_longest_is_not_too_long() {
             profile.set_syscalls(Some(all)).set_default_action(LinuxSeccompAction::ScmpActLog);
             profile
         };
-        let theirs = |count| libseccomp::compile(&profile(count), archs, Optimize::Priority).unwrap().len();
-        let [few, many] = [theirs(200), theirs(400)];
-        // About as many as fit, and on from there to the last that do.
-        let mut count = 400 + 200 * (LIMIT - many) as u64 / (many - few) as u64 - 20;
-        assert!(theirs(count) <= LIMIT, "{op} {archs:?} {count}");
-        while theirs(count + 4) <= LIMIT {
-            count += 4;
+        let theirs = |count| libseccomp::compile(&profile(count), archs, Optimize::Priority).unwrap();
+        let [few, many] = [theirs(200).len(), theirs(400).len()];
+        // About as many as fit, and back from there to some that do.
+        let mut count = 408 + 200 * (LIMIT - many) as u64 / (many - few) as u64;
+        while theirs(count).len() > LIMIT {
+            count -= 4;
         }
-        let ours = seccomp::compile(&profile(count), archs[0]).map(|ours| ours.program);
-        let ours = ours.unwrap_or_else(|error| panic!("{count} {op} {archs:?}: {error}"));
+        let (ours, theirs) = (seccomp::compile(&profile(count), archs[0]), theirs(count));
+        let ours = ours.unwrap_or_else(|error| panic!("{count} {op} {archs:?}: {error}")).program;
         interpreter::check(&ours).unwrap();
-        println!("{count} {op} {archs:?}: {} instructions, libseccomp {}", ours.len(), theirs(count));
+        println!("{count} {op} {archs:?}: {} instructions, libseccomp {}", ours.len(), theirs.len());
+        for (arch, number) in archs.iter().flat_map(|arch| (0..600).map(move |number| (arch, number))) {
+            let data = Data { number, arch: model::audit(*arch), args: [u64::from(number); 6] };
+            assert_eq!(interpreter::run(&ours, &data).0, interpreter::run(&theirs, &data).0, "{data:x?}");
+        }
     }
 }
 

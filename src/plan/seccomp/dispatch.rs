@@ -61,7 +61,7 @@ impl<'a> Filter<'a> {
             let ranges = self.ranges(&sharing);
             let numbers = match self.lookup {
                 Lookup::Search => search(&mut self.graph, &ranges),
-                Lookup::Chain => chain(&mut self.graph, &ranges),
+                Lookup::Chain => chain(&mut self.graph, &ranges, Target::Return(self.profile.default)),
             };
             let arch = Test { word: Word::ARCH, mask: u32::MAX, comparison: Comparison::Equal, value: audit };
             self.graph.unique(arch, numbers, otherwise)
@@ -253,10 +253,14 @@ fn search_leaves(graph: &mut Graph, leaves: &[&[(u32, Target)]]) -> Target {
     }
 }
 
-/// One number after the other, then what is left of the ranges: without the single numbers many are one.
-fn chain(graph: &mut Graph, ranges: &[(u32, Target)]) -> Target {
-    let single =
-        |index: usize| index > 0 && ranges.get(index + 1).is_some_and(|next| next.0 == ranges[index].0 + 1);
+/// One number after the other, then what is left of the ranges: without the single numbers many are one. What fares as
+/// by default is never asked for, alone as it may be.
+fn chain(graph: &mut Graph, ranges: &[(u32, Target)], default: Target) -> Target {
+    let single = |index: usize| {
+        let (number, target) = ranges[index];
+        let alone = ranges.get(index + 1).is_some_and(|next| next.0 == number + 1);
+        index > 0 && target != default && alone
+    };
     let mut wide = Ranges::default();
     for (_, &(start, target)) in ranges.iter().enumerate().filter(|(index, _)| !single(*index)) {
         wide.push(start, target);
