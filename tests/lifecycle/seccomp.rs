@@ -74,6 +74,7 @@ fn with_a_thread(action: &str) -> Container {
 
 #[test]
 #[ignore = "runs inside of a container, by with_a_thread"]
+#[expect(clippy::print_stdout, reason = "the container's output")]
 fn a_thread_makes_a_directory() {
     let threads = || fs::read_dir("/proc/self/task").unwrap().count();
     let before = threads();

@@ -17,6 +17,7 @@ const TRAP: u32 = 0x0003_0000;
 const LOG: u32 = 0x7ffc_0000;
 
 /// One of the lists of linux.seccomp.
+#[expect(clippy::disallowed_methods, reason = "a test may run what it tests")]
 fn promised(list: &str) -> Vec<Value> {
     let out = Command::new(env!("CARGO_BIN_EXE_tare")).arg("features").output().unwrap();
     let features: Value = serde_json::from_slice(&out.stdout).unwrap();
