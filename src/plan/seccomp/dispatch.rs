@@ -222,7 +222,13 @@ fn search(graph: &mut Graph, ranges: &[(u32, Target)]) -> Target {
     let mut leaves = Vec::with_capacity(ranges.len() / 2 + 1);
     let mut rest = ranges;
     while !rest.is_empty() {
-        let (leaf, after) = rest.split_at(if is_single(rest) { 3 } else { rest.len().min(2) });
+        let count = match rest {
+            _ if is_single(rest) => 3,
+            // As many leaves as pairs would be, and a test less.
+            [_, next @ ..] if is_single(next) => 1,
+            _ => rest.len().min(2),
+        };
+        let (leaf, after) = rest.split_at(count);
         leaves.push(leaf);
         rest = after;
     }
