@@ -2,10 +2,10 @@
 //! `exec`: a process into the namespaces and cgroups of a container that runs.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use clap::ArgMatches;
-use oci_spec::runtime::{Capabilities, Capability, Hook, LinuxCapabilities, Process, Spec};
+use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Spec};
 
 use super::console::Mode;
 use super::exec::{ExecOptions, Overrides, ProcessSource};
@@ -51,8 +51,8 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         streams: None,
     };
     let doing = |error: Error| error.context("unable to start container process");
-    let mut child =
-        spawn::start(&plan, materials, &mut NoHooks { state: &state, plan: &plan }).map_err(doing)?;
+    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan };
+    let mut child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
     if let Some(path) = &options.pid_file {
         pid_file::write(path, child.pid)?;
     }
@@ -191,32 +191,6 @@ fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<Li
     Ok(caps)
 }
 
-/// A `startContainer` hook, running.
-pub(super) fn hook(
-    hook: &Hook,
-    spec: &Spec,
-    state: &State,
-    init: BorrowedFd<'_>,
-    streams: [BorrowedFd<'_>; 3],
-) -> Result<(i32, OwnedFd)> {
-    let options = plan_options(state, 0, None);
-    let plan = plan::hook(hook, spec, &options, state.namespaces)?;
-    let (_, ignored) = ProcessRef::of_caller()?;
-    let join = destroy::cgroup_of(state)?.map_or(Ok(Join::default()), |cgroup| cgroup.join())?;
-    let materials = Materials {
-        tasks: join.tasks(),
-        cgroup: join.into_cgroup(),
-        console: None,
-        fifo: None,
-        init: Some(init),
-        ignored,
-        streams: Some(streams),
-    };
-    let child = spawn::start(&plan, materials, &mut NoHooks { state, plan: &plan })?;
-    child.go_and_execute(&plan)?;
-    child.into_process()
-}
-
 fn plan_options(
     state: &State,
     preserve_fds: u32,
@@ -236,9 +210,10 @@ fn plan_options(
 }
 
 /// A process that is added to a container has no hooks of its own, but the same filter.
-struct NoHooks<'a> {
-    state: &'a State,
-    plan: &'a Plan,
+pub(super) struct NoHooks<'a> {
+    pub(super) state: &'a State,
+    pub(super) status: Status,
+    pub(super) plan: &'a Plan,
 }
 
 impl spawn::Host for NoHooks<'_> {
@@ -247,6 +222,6 @@ impl spawn::Host for NoHooks<'_> {
     }
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
-        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, Status::Running, child.pid, &listener)
+        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, self.status, child.pid, &listener)
     }
 }

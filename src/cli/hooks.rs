@@ -2,15 +2,15 @@
 //! The container's hooks, at the moments of its life.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use oci_spec::runtime::{Hook, Spec};
 
+use super::agent;
 use super::document::document;
-use super::{agent, enter};
 use crate::cgroup::Made;
-use crate::container::{self, State, Status};
+use crate::container::{State, Status};
 use crate::error::Result;
 use crate::log;
 use crate::plan::{Agent, Plan};
@@ -19,7 +19,7 @@ use crate::spawn::{self, Child};
 use crate::spec::list;
 use crate::step::HookPoint;
 
-fn of(spec: &Spec, kind: Kind) -> &[Hook] {
+pub(super) fn of(spec: &Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };
     list(match kind {
         Kind::Prestart => hooks.prestart(),
@@ -39,23 +39,6 @@ pub(super) fn run(spec: &Spec, kind: Kind, state: &State, status: Status, pid: i
     }
     let bundle = CString::new(state.bundle.as_os_str().as_bytes()).unwrap_or_default();
     hooks::run(hooks, kind, &document(state, status, pid), Place::Runtime(&bundle))
-}
-
-/// `startContainer`, in a container whose init is ready: one that fails makes `start` fail, and init ends.
-pub(super) fn run_before_program(spec: &Spec, state: &State, init: BorrowedFd<'_>) -> Result<()> {
-    let hooks = of(spec, Kind::StartContainer);
-    if hooks.is_empty() {
-        return Ok(());
-    }
-    let own_pids = state.namespaces & libc::CLONE_NEWPID as u64 != 0;
-    let pid = if own_pids { 1 } else { state.init.map_or(0, |init| init.pid) };
-    let document = document(state, Status::Created, pid);
-    let start = |hook: &Hook, streams: [BorrowedFd<'_>; 3]| enter::hook(hook, spec, state, init, streams);
-    let ran = hooks::run(hooks, Kind::StartContainer, &document, Place::Process(&start));
-    if ran.is_err() {
-        container::signal(init, libc::SIGKILL)?;
-    }
-    ran
 }
 
 /// All of them, whatever the others do: the runtime specification wants a warning and no more.
@@ -111,8 +94,7 @@ impl spawn::Host for Hooks<'_> {
                 let (init, namespaces) = (child.pidfd.as_fd(), self.state.namespaces);
                 let place = Place::Container { init, namespaces, dir: &rootfs };
                 let document = document(self.state, Status::Creating, pid);
-                let hooks = of(self.spec, Kind::CreateContainer);
-                hooks::run(hooks, Kind::CreateContainer, &document, place)
+                hooks::run(of(self.spec, Kind::CreateContainer), Kind::CreateContainer, &document, place)
             }
         }
     }

@@ -38,13 +38,14 @@ pub struct Work<'p> {
     /// cgroup v1: a `tasks` file of each hierarchy.
     pub tasks: &'p [OwnedFd],
     pub channel: InitEnd,
+    /// Instead of the standard streams of the parent.
+    pub streams: Option<&'p [OwnedFd; 3]>,
     pub args: ExecArgs,
     pub env: ExecArgs,
     /// Which entry of `env` is HOME's, and room for "HOME=" and a path.
     pub home: Option<(usize, &'static mut [u8])>,
     /// Signals that the caller of the runtime had ignored, by number from bit 0 as signal 1.
     pub ignored: u64,
-    pub streams: Option<[BorrowedFd<'p>; 3]>,
     /// How many descriptors from 3 on are the container's.
     pub preserved: u32,
     /// The parent is an ordinary user: it may write our id maps only while we are dumpable.
@@ -135,7 +136,7 @@ impl<'p> Init<'p> {
     fn begin(&mut self) -> Done {
         sys::process::set_parent_death_signal(libc::SIGKILL)?;
         for (number, stream) in (0..).zip(self.work.streams.into_iter().flatten()) {
-            sys::fs::dup_to(stream, number)?;
+            sys::fs::dup_to(stream.as_fd(), number)?;
         }
         // Of what the parent had open most is not init's: the container's lock, which it would hold on to,
         // the parent's end of the channel, whose end it could then never see, directories of the host.

@@ -8,6 +8,7 @@ pub mod cgroup;
 mod devices;
 pub mod explain;
 mod filter;
+mod hooks;
 mod identity;
 mod labels;
 mod limits;
@@ -25,15 +26,15 @@ mod terminal;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{Hook, Process, Spec};
+use oci_spec::runtime::{Process, Spec};
 
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::spec::{c_string, list};
-use crate::step::{HookPoint, Planned, Slot, Step};
+use crate::step::{Planned, Slot, Step};
 use crate::sys::process::Limit;
 
 pub use filter::Agent;
+pub use hooks::HookProgram;
 pub use namespaces::{IdMap, IdMaps, asks_for_time_namespace};
 
 /// What to do, completely.
@@ -132,7 +133,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     terminal::allocate(draft, process)?;
     paths::make_working_directory(draft, process)?;
     terminal::reopen_null(draft, process);
-    add_hooks(draft, spec);
+    hooks::add(draft, spec);
     paths::mask_and_protect(draft, spec)?;
     sysctl::add_all(draft, spec, &spaces)?;
     rootfs::finish(draft, spec, &world);
@@ -140,7 +141,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
 
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
-    process::arguments(draft, process, options)?;
+    process::environment(draft, process, options)?;
     Ok(draft.finish(&spaces, process))
 }
 
@@ -161,35 +162,30 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     terminal::allocate(draft, process)?;
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
-    process::arguments(draft, process, options)?;
+    process::environment(draft, process, options)?;
     // `create` has told them.
     draft.plan.warnings.clear();
     Ok(draft.finish(&spaces, process))
 }
 
-/// A `startContainer` hook: its program may be the image's, so it gets what the container's process gets
-/// and no more; its own arguments, and if it lists one its own environment, exactly.
+/// A `startContainer` hook: as runc has it, a process of the container's own in all but its program and
+/// its streams, for that program is the image's. It has the user, the rights, the cgroups and the filter.
 ///
 /// # Errors
-/// As `exec`.
-pub fn hook(hook: &Hook, spec: &Spec, options: &Options<'_>, namespaces: u64) -> Result<Plan> {
+/// As `create`; places are in the hook, where they are not in the process.
+pub fn hook(hook: &HookProgram, spec: &Spec, options: &Options<'_>, namespaces: u64) -> Result<Plan> {
     let mut process = process::checked(spec.process().as_ref(), "/process")?.clone();
-    process.set_terminal(Some(false)).set_exec_cpu_affinity(None);
-    process.set_args(Some(vec![hook.path().to_string_lossy().into_owned()]));
-    if hook.env().is_some() {
-        process.set_env(hook.env().clone());
-    }
-    let mut plan = exec(&process, spec, options, namespaces)?;
-    if let args @ [_, ..] = list(hook.args()) {
-        let args = args.iter().map(|arg| c_string(arg, || "/hooks/startContainer".into()));
-        plan.args = args.collect::<Result<_>>()?;
-    }
-    if hook.env().is_some() {
-        plan.steps.retain(|planned| !matches!(planned.step, Step::FindHome { .. }));
-        plan.env.truncate(list(hook.env()).len());
-        plan.home = None;
-    }
-    Ok(plan)
+    process.set_terminal(None);
+    let draft = &mut Draft::default();
+    let spaces = namespaces::of_container(spec, namespaces);
+    draft.add("", Step::JoinCgroups);
+    namespaces::join_container(draft, &spaces);
+    draft.add("", Step::NewSession);
+    identity::keyring(draft, options.keyring.clone());
+    become_process(draft, &process, spec, &spaces)?;
+    end(draft, options);
+    process::of_hook(draft, hook, &process, options)?;
+    Ok(draft.finish(&spaces, &process))
 }
 
 /// From "in the container's world" to "the container's process, bar the exec".
@@ -220,17 +216,6 @@ fn end(draft: &mut Draft, options: &Options<'_>) {
     let listen = options.listen_fds.as_ref().map_or(0, |(n, _)| *n);
     draft.plan.preserved = options.preserve_fds + listen;
     draft.add("/process/args/0", Step::Execute);
-}
-
-fn add_hooks(draft: &mut Draft, spec: &Spec) {
-    let Some(hooks) = spec.hooks() else { return };
-    let prestart = list(hooks.prestart());
-    if !prestart.is_empty() || !list(hooks.create_runtime()).is_empty() {
-        draft.add("/hooks", Step::Hooks(HookPoint::CreateRuntime));
-    }
-    if !list(hooks.create_container()).is_empty() {
-        draft.add("/hooks/createContainer", Step::Hooks(HookPoint::CreateContainer));
-    }
 }
 
 /// A plan in the making.
