@@ -84,3 +84,15 @@ fn cannot_be_taken_off_in_a_user_namespace() {
         c.run(&[]).fails(1, "operation not permitted");
     }
 }
+
+/// To clear the access-time mode is no mode; to name another is.
+#[test]
+fn access_time_changes_when_a_mode_is_named() {
+    for option in ["atime", "norelatime", "nostrictatime"] {
+        have(&flags(Container::new(), "noatime", &["bind", option]), &["noatime"], &["relatime"]);
+    }
+    have(&flags(Container::new(), "noatime", &["bind", "relatime"]), &["relatime"], &["noatime"]);
+    let strict = flags(Container::new(), "noatime", &["bind", "strictatime"]);
+    have(&strict, &[], &["noatime", "relatime"]);
+    have(&flags(Container::new(), "rw", &["bind", "noatime", "atime"]), &["relatime"], &["noatime"]);
+}

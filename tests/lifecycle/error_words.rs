@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::harness::Container;
+use crate::harness::{Container, only_tare};
 
 /// Neither is an executable.
 fn with_files() -> Container {
@@ -111,6 +111,7 @@ fn working_directory_and_mounts() {
 /// What people look for when the interpreter of their entry point is missing.
 #[test]
 fn missing_interpreter() {
+    only_tare!("runc 1.1 says it on the container's stderr");
     let script = |c: &Container| {
         fs::write(c.rootfs("run.sh"), "#!/nosuch\n").unwrap();
         fs::set_permissions(c.rootfs("run.sh"), PermissionsExt::from_mode(0o755)).unwrap();
@@ -126,6 +127,7 @@ fn missing_interpreter() {
 
 #[test]
 fn cgroup_of_exec_that_is_not_there() {
+    only_tare!("runc has these words from 1.2 on");
     let c = Container::new().up();
     c.exec(&["--cgroup", ".."], &["true"]).fails(255, "bad sub cgroup path");
     let said = c.exec(&["--cgroup", "nosuch"], &["true"]).fails(255, " adding pid ").stderr();
