@@ -32,7 +32,7 @@ fn features() -> Features {
         .set_oci_version_min("1.0.0".to_owned())
         .set_oci_version_max(version::SPEC.to_owned())
         .set_hooks(Some(owned(HOOKS)))
-        .set_mount_options(Some(mount_options()))
+        .set_mount_options(Some(options::names().map(str::to_owned).collect()))
         .set_linux(Some(linux()))
         .set_annotations(Some(HashMap::from([("tare.version".to_owned(), version::TARE.to_owned())])))
         .set_potentially_unsafe_config_annotations(Some(Vec::new()));
@@ -70,14 +70,6 @@ const NAMESPACES: &[LinuxNamespaceType] = &[
     LinuxNamespaceType::User,
     LinuxNamespaceType::Uts,
 ];
-
-/// `plan` still refuses them: containerd would make pods with user namespaces if this said otherwise.
-const ID_MAPPED_MOUNTS: bool = false;
-
-fn mount_options() -> Vec<String> {
-    let refused = |name: &str| !ID_MAPPED_MOUNTS && matches!(name, "idmap" | "ridmap");
-    options::names().filter(|name| !refused(name)).map(str::to_owned).collect()
-}
 
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
@@ -178,7 +170,7 @@ fn memory_policy() -> MemoryPolicy {
 
 fn mount_extensions() -> MountExtensions {
     let mut extensions = MountExtensions::default();
-    extensions.set_idmap(Some(IDMap::default().set_enabled(Some(ID_MAPPED_MOUNTS)).clone()));
+    extensions.set_idmap(Some(IDMap::default().set_enabled(Some(true)).clone()));
     extensions
 }
 

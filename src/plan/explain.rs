@@ -4,8 +4,8 @@
 use std::ffi::CStr;
 use std::fmt;
 
-use super::{Plan, Request};
-use crate::step::{FsMount, HookPoint, InRoot, Planned, Source, Step};
+use super::{IdMap, IdMapped, Plan, Request};
+use crate::step::{BindMount, FsMount, HookPoint, InRoot, Planned, Slot, Source, Step};
 use crate::sys::process;
 
 /// The plan as a list, a step a line, with its place in config.json.
@@ -25,12 +25,35 @@ impl fmt::Display for Plan {
             } else {
                 writeln!(f, "{i:3}  {step}  ({place})")?;
             }
-            if let Step::Mount(fs) = step {
-                contents(fs, f)?;
+            match step {
+                Step::Mount(fs) => contents(fs, f)?,
+                Step::Bind(BindMount { source: Source::Opened(slot), .. }) => self.opened(*slot, f)?,
+                _ => {}
             }
         }
         Ok(())
     }
+}
+
+impl Plan {
+    /// What the parent has done to a mount's source.
+    fn opened(&self, slot: Slot, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Request::Tree { path, idmap, .. } = &self.requests[slot.0] else { return Ok(()) };
+        write!(f, "       which is {}", text(path))?;
+        match idmap.map(|IdMapped { slot, .. }| &self.requests[slot.0]) {
+            None => writeln!(f),
+            Some(Request::IdMaps { maps, .. }) => {
+                writeln!(f, ", its uids mapped {} and gids {}", ranges(&maps.uids), ranges(&maps.gids))
+            }
+            Some(other) => writeln!(f, ", its ids mapped as in {}", request(other)),
+        }
+    }
+}
+
+/// On disk, in the mount, how many.
+fn ranges(maps: &[IdMap]) -> String {
+    let ranges: Vec<_> = maps.iter().map(|m| format!("{}:{}:{}", m.container, m.host, m.size)).collect();
+    ranges.join(",")
 }
 
 /// What a filesystem has in it before anyone can see it: no step of its own makes it.
@@ -43,6 +66,7 @@ fn contents(fs: &FsMount, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn request(request: &Request) -> String {
     match request {
         Request::Namespace { path, .. } => path.display().to_string(),
+        Request::IdMaps { .. } => "the maps of a mount".into(),
         Request::Init => "the container's init".into(),
         Request::Tree { path, .. } => text(path).into(),
         Request::Console => "the console socket".into(),

@@ -9,6 +9,7 @@ mod devices;
 pub mod explain;
 mod filter;
 mod identity;
+mod idmap;
 mod labels;
 mod limits;
 pub mod mounts;
@@ -31,9 +32,11 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::spec::list;
 use crate::step::{HookPoint, Planned, Slot, Step};
+use crate::sys::mount::Depth;
 use crate::sys::process::Limit;
 
 pub use filter::Agent;
+pub use idmap::IdMapped;
 pub use namespaces::{IdMap, IdMaps, asks_for_time_namespace};
 
 /// What to do, completely.
@@ -76,10 +79,16 @@ pub enum Request {
         path: PathBuf,
         place: String,
     },
+    /// A user namespace that nobody lives in, for the maps of a mount.
+    IdMaps {
+        maps: IdMaps,
+        place: String,
+    },
     /// A detached copy of a mount.
     Tree {
         path: CString,
-        tree: bool,
+        depth: Depth,
+        idmap: Option<IdMapped>,
         place: String,
     },
     /// Where the terminal's master goes.

@@ -11,7 +11,7 @@ use super::cgroup::CgroupPlan;
 use super::options::{self, Parsed, parse};
 use super::paths::in_root;
 use super::rootfs::World;
-use super::{Draft, Options, Request, devices, invalid};
+use super::{Draft, IdMapped, Options, Request, devices, idmap, invalid};
 use crate::error::Result;
 use crate::spec::{c_string, list};
 use crate::step::{BindMount, CgroupTree, FsMount, InRoot, Source, Step};
@@ -24,14 +24,11 @@ pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &Cg
         let place = format!("/mounts/{i}");
         let target = target(draft, mount, &place)?;
         let parsed = parse(mount);
-        let mapped = !list(mount.uid_mappings()).is_empty() || !list(mount.gid_mappings()).is_empty();
-        if mapped || parsed.idmap.is_some() {
-            return Err(invalid(format!("{place}/options"), "id-mapped mounts are not supported yet"));
-        }
+        let idmap = idmap::add(draft, mount, &place, &parsed, world)?;
         let kind = mount.typ().as_deref().unwrap_or_default();
         // Only the option makes a bind mount: the type of one is a dummy, often "none" or "bind".
         match (parsed.bind, kind) {
-            (Some(depth), _) => bind(draft, mount, &place, target, parsed, depth, world)?,
+            (Some(depth), _) => bind(draft, mount, &place, target, parsed, (depth, idmap), world)?,
             (None, "cgroup" | "cgroup2") => cgroups(draft, &place, target, &parsed, cgroup)?,
             (None, _) => filesystem(draft, spec, mount, &place, target, parsed, world)?,
         }
@@ -88,7 +85,7 @@ fn bind(
     place: &str,
     target: InRoot,
     parsed: Parsed,
-    depth: Depth,
+    (depth, idmap): (Depth, Option<IdMapped>),
     world: &World,
 ) -> Result<()> {
     if let Some((word, _)) = parsed.filesystem.iter().find(|(word, _)| options::word(word).is_none()) {
@@ -98,9 +95,9 @@ fn bind(
     let source = mount.source().as_ref().filter(|s| !s.as_os_str().is_empty());
     let source = source.ok_or_else(|| invalid(format!("{place}/source"), "a bind mount needs a source"))?;
     let path = c_string(world.bundle.join(source), || format!("{place}/source"))?;
-    let source = if world.parent_opens {
-        let tree = depth == Depth::Tree;
-        Source::Opened(draft.request(Request::Tree { path, tree, place: place.to_owned() }))
+    // To map ids is a right over the filesystem, which init has lost in a user namespace.
+    let source = if world.parent_opens || idmap.is_some() {
+        Source::Opened(draft.request(Request::Tree { path, depth, idmap, place: place.to_owned() }))
     } else {
         Source::Path(path)
     };

@@ -89,7 +89,7 @@ pub(super) fn of_container(spec: &Spec, namespaces: u64) -> Namespaces {
     Namespaces { container: namespaces, maps, ..Namespaces::default() }
 }
 
-fn id_maps(mappings: &[LinuxIdMapping]) -> Vec<IdMap> {
+pub(super) fn id_maps(mappings: &[LinuxIdMapping]) -> Vec<IdMap> {
     mappings
         .iter()
         .map(|m| IdMap { container: m.container_id(), host: m.host_id(), size: m.size() })
@@ -158,7 +158,7 @@ pub fn asks_for_time_namespace(spec: &Spec) -> bool {
     linux.is_some_and(|linux| list(linux.namespaces()).iter().any(|ns| ns.typ() as u64 == NEWTIME))
 }
 
-fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
+pub(super) fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
     // kernel: UID_GID_MAP_MAX_EXTENTS, since Linux 4.15
     const MOST: usize = 340;
     if maps.len() > MOST {

@@ -23,6 +23,8 @@ pub(super) struct World {
     pub(super) bind_devices: bool,
     /// Init may be unable to open what the caller can: the parent opens the sources of binds.
     pub(super) parent_opens: bool,
+    /// The caller is root, if only of a user namespace.
+    pub(super) privileged: bool,
     /// sysfs belongs to the network namespace; without one of its own a user namespace may not mount it.
     pub(super) bind_sysfs: bool,
     no_pivot: bool,
@@ -51,6 +53,7 @@ impl World {
             bundle: options.bundle.to_path_buf(),
             bind_devices: spaces.user() || host.in_user_namespace,
             parent_opens: spaces.is_new(NEWUSER) && host.privileged,
+            privileged: host.privileged,
             bind_sysfs: spaces.user() && !spaces.own(NEWNET),
             no_pivot: options.no_pivot,
             host_mounts: if options.no_pivot { host.kernel_mounts.clone() } else { Vec::new() },
@@ -85,7 +88,7 @@ pub(super) fn open(draft: &mut Draft, world: &World) -> Result<()> {
     }
     let from = world.parent_opens.then(|| {
         let path = world.rootfs.clone();
-        draft.request(Request::Tree { path, tree: true, place: "/root/path".into() })
+        draft.request(Request::Tree { path, depth: Depth::Tree, idmap: None, place: "/root/path".into() })
     });
     draft.add("/root/path", Step::OpenRoot { path: world.rootfs.clone(), from });
     Ok(())

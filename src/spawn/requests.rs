@@ -3,12 +3,12 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::{maps, words};
 use crate::error::{Error, Result, While};
-use crate::plan::{Plan, Request};
+use crate::plan::{IdMapped, Plan, Request};
 use crate::spec::c_string;
 use crate::step::Slot;
 use crate::sys;
-use crate::sys::mount::Depth;
 use crate::sys::process::{self, NEWCGROUP, NEWIPC, NEWNET, NEWPID, NEWTIME, NEWUTS};
 
 pub(super) fn answer(
@@ -18,15 +18,20 @@ pub(super) fn answer(
     init: Option<BorrowedFd<'_>>,
 ) -> Result<Vec<OwnedFd>> {
     let missing = |what: &str| Error::new(format!("no {what} to give to init"));
-    let mut fds = Vec::with_capacity(plan.requests.len());
+    let mut fds: Vec<OwnedFd> = Vec::with_capacity(plan.requests.len());
     for request in &plan.requests {
         fds.push(match request {
             Request::Namespace { namespace, path, place } => namespace_at(*namespace, path, place)?,
-            Request::Tree { path, tree, place } => {
-                let depth = if *tree { Depth::Tree } else { Depth::One };
-                sys::mount::clone_tree(sys::fs::CWD, path, depth)
+            Request::IdMaps { maps, place } => maps::carrier(maps).map_err(|error| error.at(place))?,
+            Request::Tree { path, depth, idmap, place } => {
+                let tree = sys::mount::clone_tree(sys::fs::CWD, path, *depth)
                     .or_unable(|| format!("open the mount source {}", path.to_string_lossy()))
-                    .map_err(|error| error.at(place))?
+                    .map_err(|error| error.at(place))?;
+                if let Some(IdMapped { slot, depth }) = idmap {
+                    sys::mount::map_ids(tree.as_fd(), *depth, fds[slot.0].as_fd())
+                        .map_err(|errno| words::idmap_failed(path, errno).at(place))?;
+                }
+                tree
             }
             Request::Console => console.take().ok_or_else(|| missing("console"))?,
             Request::Fifo => fifo.take().ok_or_else(|| missing("start fifo"))?,

@@ -4,9 +4,11 @@
 //! The texts for a program that cannot be found, a mount and a working directory are runc's: Docker,
 //! Podman and containerd look for their words.
 
+use std::ffi::CStr;
+
 use crate::channel::{Failure, Note};
 use crate::error::{Error, strerror};
-use crate::plan::Plan;
+use crate::plan::{Plan, Request};
 use crate::step::{BindMount, FsMount, Program, Source, Step};
 use crate::sys::Errno;
 
@@ -62,7 +64,7 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
             }
         }
         (Step::Bind(bind), _) => Error::sys(
-            format!("error mounting {:?} to rootfs at {:?}", source_of(bind), bind.target.to_string()),
+            format!("error mounting {:?} to rootfs at {:?}", source_of(plan, bind), bind.target.to_string()),
             errno,
         ),
         (Step::Limits(limits), Note::Item(i)) => {
@@ -73,11 +75,15 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
     }
 }
 
-fn source_of(bind: &BindMount) -> String {
-    match &bind.source {
-        Source::Path(path) => path.to_string_lossy().into_owned(),
-        Source::Opened(_) => "the opened source".into(),
-    }
+fn source_of(plan: &Plan, bind: &BindMount) -> String {
+    let path = match &bind.source {
+        Source::Path(path) => Some(path),
+        Source::Opened(slot) => match plan.requests.get(slot.0) {
+            Some(Request::Tree { path, .. }) => Some(path),
+            _ => None,
+        },
+    };
+    path.map_or_else(String::new, |path| path.to_string_lossy().into_owned())
 }
 
 /// exec.LookPath's words, as Docker's exit codes 126 and 127 hang on them.
@@ -104,6 +110,19 @@ fn hint(step: &Step, errno: Errno) -> Option<&'static str> {
             Some("SCHED_DEADLINE is not to be had with a cpuset of some CPUs")
         }
         _ => None,
+    }
+}
+
+/// mount_setattr with MOUNT_ATTR_IDMAP was refused.
+pub(super) fn idmap_failed(source: &CStr, errno: Errno) -> Error {
+    let error = Error::sys(format!("failed to set MOUNT_ATTR_IDMAP on {}", source.to_string_lossy()), errno);
+    match errno {
+        Errno::EINVAL => error.hint("the filesystem may not support id-mapped mounts on this kernel"),
+        Errno::EPERM => {
+            error.hint("neither a mount that is id-mapped already can be mapped, nor all filesystems")
+        }
+        Errno::ENOSYS => error.hint("id-mapped mounts need Linux 5.12 or later"),
+        _ => error,
     }
 }
 

@@ -21,6 +21,7 @@ mod fallbacks;
 mod features;
 mod hook_failures;
 mod hooks;
+mod idmap;
 mod kill;
 mod killed_runtime;
 mod list;

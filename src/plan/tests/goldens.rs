@@ -175,12 +175,32 @@ fn roots() -> Vec<(&'static str, Case)> {
         ("propagation-shared", propagation("shared")),
         ("propagation-rprivate", propagation("rprivate")),
         ("propagation-unbindable", propagation("unbindable")),
+        ("idmap", id_mapped(Case::small())),
+        ("idmap-userns", id_mapped(Case::small().userns())),
+        ("idmap-joined-user", id_mapped(Case::small().joined("user"))),
         ("readonly", {
             let paths = json!(["/proc/sys", "/proc/sys", "/proc/../sys"]);
             let case = Case::small().set("/root/readonly", json!(true));
             case.set("/linux/maskedPaths", paths.clone()).set("/linux/readonlyPaths", paths)
         }),
     ]
+}
+
+/// A mount with maps of its own, two with the same ones, and one with the container's.
+fn id_mapped(case: Case) -> Case {
+    let own = |destination: &str, host: u32| {
+        let map = json!([{ "containerID": 0, "hostID": host, "size": 10 }]);
+        json!({ "destination": destination, "source": "/src", "options": ["bind"],
+                "uidMappings": map.clone(), "gidMappings": map })
+    };
+    let case = case.set("/mounts/-", own("/a", 1000)).set("/mounts/-", own("/b", 2000));
+    let case = case.set("/mounts/-", own("/c", 1000));
+    if case.config["linux"]["namespaces"].to_string().contains("user") {
+        let containers =
+            json!({ "destination": "/d", "source": "data", "options": ["rbind", "ridmap", "ro"] });
+        return case.set("/mounts/-", containers);
+    }
+    case
 }
 
 fn executed() -> Vec<(&'static str, String)> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod goldens;
+mod mounts;
 mod refusals;
 
 use serde_json::{Value, json};
