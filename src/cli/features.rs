@@ -51,7 +51,7 @@ fn linux() -> LinuxFeature {
         .set_intel_rdt(Some(intel_rdt()))
         .set_memory_policy(Some(memory_policy()))
         .set_mount_extensions(Some(mount_extensions()))
-        .set_net_devices(Some(NetDevices::default().set_enabled(Some(false)).clone()));
+        .set_net_devices(Some(NetDevices::default().set_enabled(Some(true)).clone()));
     linux
 }
 

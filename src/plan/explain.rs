@@ -18,6 +18,10 @@ impl fmt::Display for Plan {
         for (namespace, slot) in &self.around {
             writeln!(f, "  born in {} of {}", namespaces(*namespace), request(&self.requests[slot.0]))?;
         }
+        for device in &self.net_devices.devices {
+            let (name, becomes) = (text(&device.name), text(&device.becomes));
+            writeln!(f, "  with the network device {name} as {becomes} in it  ({})", device.place)?;
+        }
         for (i, planned) in self.steps.iter().enumerate() {
             let Planned { step, place } = planned;
             if place.is_empty() {

@@ -22,9 +22,6 @@ pub(super) fn check(process: &Process) -> Result<()> {
 
 pub(super) fn check_container(spec: &Spec) -> Result<()> {
     let Some(linux) = spec.linux() else { return Ok(()) };
-    if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
-        return Err(invalid("/linux/netDevices", "network devices are not supported yet"));
-    }
     if linux.intel_rdt().is_some() {
         return Err(invalid("/linux/intelRdt", "resource control is not supported yet"));
     }

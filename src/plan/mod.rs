@@ -14,6 +14,7 @@ mod labels;
 mod limits;
 pub mod mounts;
 mod namespaces;
+mod netdev;
 pub mod options;
 mod paths;
 mod process;
@@ -38,6 +39,7 @@ use crate::sys::process::Limit;
 pub use filter::Agent;
 pub use idmap::IdMapped;
 pub use namespaces::{IdMap, IdMaps, asks_for_time_namespace};
+pub use netdev::{NetDevice, NetDevices};
 
 /// What to do, completely.
 #[derive(Debug, Default)]
@@ -50,6 +52,8 @@ pub struct Plan {
     /// Namespaces that the parent enters around the clone, so that init is born in them.
     pub around: Vec<(u64, Slot)>,
     pub id_maps: Option<IdMaps>,
+    /// The parent moves them as soon as init's network namespace is there.
+    pub net_devices: NetDevices,
     pub oom_score_adj: Option<i32>,
     /// The user, as the caller numbers it, who must be able to reopen the standard streams.
     pub stdio_owner: Option<u32>,
@@ -130,6 +134,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
 
     draft.add("/linux/cgroupsPath", Step::JoinCgroups);
     namespaces::enter(draft, &spaces)?;
+    netdev::add_all(draft, spec, host, &spaces)?;
     draft.add("", Step::NewSession);
     identity::keyring(draft, options.keyring.clone());
     namespaces::enter_late(draft, spec, &spaces)?;

@@ -26,7 +26,7 @@ pub(super) fn add_all(draft: &mut Draft, spec: &Spec, spaces: &Namespaces) -> Re
     let mut sysctls: Vec<_> = sysctls.into_iter().flatten().collect();
     sysctls.sort();
     for (key, value) in sysctls {
-        let place = format!("/linux/sysctl/{}", key.replace('~', "~0").replace('/', "~1"));
+        let place = format!("/linux/sysctl/{}", crate::spec::key(key));
         let file = file_of(key).ok_or_else(|| invalid(&place, format!("invalid sysctl {key:?}")))?;
         allow(&file.replace('/', "."), key, &place, spaces)?;
         let file = c_string(format!("sys/{file}"), || place.clone())?;

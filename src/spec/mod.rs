@@ -70,6 +70,11 @@ pub fn list<T>(items: &Option<Vec<T>>) -> &[T] {
     items.as_deref().unwrap_or_default()
 }
 
+/// A key of an object as part of a JSON pointer (RFC 6901).
+pub fn key(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// A string for the kernel. crun cuts at a NUL; here it is an error that names the place.
 pub fn c_string(text: impl AsRef<std::ffi::OsStr>, place: impl FnOnce() -> String) -> Result<CString> {
     use std::os::unix::ffi::OsStrExt;

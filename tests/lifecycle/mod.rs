@@ -28,6 +28,7 @@ mod list;
 mod log;
 mod mounts;
 mod namespaces;
+mod netdev;
 mod notify;
 mod paths;
 mod pause;

@@ -145,6 +145,10 @@ fn namespaces() -> Vec<(&'static str, Case)> {
         ("joined", with_all(pid_joined(Case::small()))),
         ("joined-user", with_all(pid_joined(Case::small())).joined("user")),
         ("joined-new-user", with_all(Case::small()).userns()),
+        ("net-devices", {
+            let devices = json!({ "eth1": { "name": "eth0" }, "data": {} });
+            Case::small().namespace("network").set("/linux/netDevices", devices)
+        }),
         ("joined-all", {
             let none = Case::small().set("/linux/namespaces", json!([]));
             with_all(none).joined("mount").joined("user")

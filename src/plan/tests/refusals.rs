@@ -264,6 +264,35 @@ fn roots() {
 }
 
 #[test]
+fn net_devices() {
+    let devices = "/linux/netDevices";
+    let moved = |from: &str, to: &str| json!({ from: { "name": to } });
+    refused(
+        || Case::small().namespace("network"),
+        &[
+            (devices, moved("", "x"), "invalid network device name \"\" (config.json: /linux/netDevices/)"),
+            (devices, moved("a/b", "x"), "name \"a/b\" (config.json: /linux/netDevices/a~1b)"),
+            (devices, moved("eth0", ".."), "name \"..\" (config.json: /linux/netDevices/eth0)"),
+            (devices, moved("eth0", "a b"), "name \"a b\" (config.json: /linux/netDevices/eth0)"),
+            (devices, moved("eth0", "a:b"), "name \"a:b\" (config.json: /linux/netDevices/eth0)"),
+            (devices, moved("eth0", "sixteen-letters."), "invalid network device name"),
+            (devices, moved("eth0\0", ""), "invalid network device name"),
+            (devices, json!({ "a": { "name": "b" }, "b": {} }), "two network devices get the name \"b\""),
+        ],
+    );
+    refused(
+        Case::small,
+        &[(devices, json!({ "a": {} }), "without a private NET namespace (config.json: /linux/netDevices)")],
+    );
+    let rootless = Case::small().namespace("network").on(|host| host.privileged = false);
+    let error = rootless.set(devices, json!({ "a": {} })).plan().unwrap_err().to_string();
+    assert!(
+        error.contains("not supported for rootless containers (config.json: /linux/netDevices)"),
+        "{error}"
+    );
+}
+
+#[test]
 fn sysctls() {
     let refuse = |base: fn() -> Case, key: &str, words: &str| {
         refused(base, &[("/linux/sysctl", json!({ key: "1" }), words)]);
