@@ -54,7 +54,7 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
     let bundle = Bundle::read(&options.bundle)?;
     bundle.spec.warnings.iter().for_each(|warning| log::warn(warning));
     let spec = &bundle.spec.value;
-    let host = Host::read(options.no_pivot, plan::asks_for_time_namespace(spec))?;
+    let host = Host::read(plan::questions(spec, options.no_pivot))?;
     let rootless = global.rootless.unwrap_or(!host.privileged || host.in_user_namespace);
     let cgroup = plan::cgroup::plan(spec, id.as_str(), &host.cgroups, rootless)?;
     let rootfs = bundle.rootfs()?;

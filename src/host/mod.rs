@@ -18,6 +18,8 @@ use crate::sys;
 pub struct Host {
     /// Major and minor version of Linux; only looked up where the plan hangs on it.
     pub kernel: (u32, u32),
+    /// SELinux is in force; only looked up where labels are asked for.
+    pub selinux: bool,
     pub in_user_namespace: bool,
     /// The effective user is root, here.
     pub privileged: bool,
@@ -26,16 +28,31 @@ pub struct Host {
     pub cgroups: cgroup::Cgroups,
 }
 
+/// What only some plans hang on: the others do not pay for the answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Questions {
+    pub no_pivot: bool,
+    pub kernel: bool,
+    pub selinux: bool,
+}
+
 impl Host {
-    pub fn read(no_pivot: bool, time_namespace: bool) -> Result<Host> {
+    pub fn read(questions: Questions) -> Result<Host> {
         Ok(Host {
-            kernel: if time_namespace { kernel_version() } else { (0, 0) },
+            kernel: if questions.kernel { kernel_version() } else { (0, 0) },
+            selinux: questions.selinux && selinux(),
             in_user_namespace: user::in_user_namespace()?,
             privileged: sys::cred::effective_uid() == 0,
-            kernel_mounts: if no_pivot { kernel_mounts()? } else { Vec::new() },
+            kernel_mounts: if questions.no_pivot { kernel_mounts()? } else { Vec::new() },
             cgroups: cgroup::read()?,
         })
     }
+}
+
+/// The policy's filesystem is mounted where it belongs. Its root directory is there without it.
+fn selinux() -> bool {
+    const SELINUX_MAGIC: u64 = 0xf97c_ff8c;
+    sys::fs::magic_of(c"/sys/fs/selinux") == Ok(SELINUX_MAGIC)
 }
 
 /// (0, 0) for a release that does not begin with two numbers.

@@ -64,7 +64,14 @@ fn ranges(maps: &[IdMap]) -> String {
 fn contents(fs: &FsMount, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let names = fs.nodes.iter().map(|(name, _)| name).chain(fs.links.iter().map(|(_, name)| name));
     let names: Vec<_> = names.map(|name| text(name)).collect();
-    if names.is_empty() { Ok(()) } else { writeln!(f, "       with {} in it", names.join(" ")) }
+    if !names.is_empty() {
+        writeln!(f, "       with {} in it", names.join(" "))?;
+    }
+    let option = fs.options.iter().find(|(name, _)| name.as_c_str() == c"context");
+    match fs.label.as_ref().or(option.and_then(|(_, value)| value.as_ref())) {
+        Some(label) => writeln!(f, "       with the label {}", text(label)),
+        None => Ok(()),
+    }
 }
 
 fn request(request: &Request) -> String {
@@ -181,6 +188,9 @@ fn fmt_process(step: &Step, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Step::IoPriority(_) => write!(f, "set the I/O priority"),
         Step::MemoryPolicy { .. } => write!(f, "set the memory policy"),
         Step::Personality(_) => write!(f, "set the personality"),
+        Step::AppArmorProfile(profile) => write!(f, "apply the apparmor profile: {}", text(profile)),
+        Step::SelinuxLabel(label) => write!(f, "set the process label {}", text(label)),
+        Step::KeyLabel(label) => write!(f, "set the label of keys {}", text(label)),
         Step::Limits(limits) => write!(f, "set {} resource limits", limits.len()),
         Step::NoNewPrivileges => write!(f, "set no_new_privs"),
         Step::Seccomp { program, .. } => write!(f, "load a seccomp filter of {} instructions", program.len()),

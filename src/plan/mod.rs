@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{Process, Spec};
 
 use crate::error::{Error, Result};
-use crate::host::Host;
+use crate::host::{Host, Questions};
 use crate::spec::list;
 use crate::step::{HookPoint, Planned, Slot, Step};
 use crate::sys::mount::Depth;
@@ -38,7 +38,7 @@ use crate::sys::process::Limit;
 
 pub use filter::Agent;
 pub use idmap::IdMapped;
-pub use namespaces::{IdMap, IdMaps, asks_for_time_namespace};
+pub use namespaces::{IdMap, IdMaps};
 pub use netdev::{NetDevice, NetDevices};
 
 /// What to do, completely.
@@ -122,13 +122,18 @@ pub struct Options<'a> {
     pub wait_for_start: bool,
 }
 
+/// What config.json makes it worth to ask the host.
+pub fn questions(spec: &Spec, no_pivot: bool) -> Questions {
+    Questions { no_pivot, kernel: namespaces::hang_on_the_kernel(spec), selinux: labels::are_asked_for(spec) }
+}
+
 /// A new container.
 ///
 /// # Errors
 /// What config.json asks for cannot be done, or not by this host: the error names the property.
 pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::CgroupPlan) -> Result<Plan> {
     let process = process::checked(spec.process().as_ref(), "/process")?;
-    labels::check_container(spec)?;
+    labels::check(process, host.selinux)?;
     let draft = &mut Draft::default();
     let spaces = namespaces::decide(spec, host)?;
 
@@ -136,7 +141,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     namespaces::enter(draft, &spaces)?;
     netdev::add_all(draft, spec, host, &spaces)?;
     draft.add("", Step::NewSession);
-    identity::keyring(draft, options.keyring.clone());
+    identity::keyring(draft, process, options.keyring.clone())?;
     namespaces::enter_late(draft, spec, &spaces)?;
     let world = rootfs::World::of(spec, options, host, &spaces)?;
     rootfs::open(draft, &world)?;
@@ -171,7 +176,7 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     scheduling::exec_affinity_final(draft, process)?;
     namespaces::join_container(draft, &spaces);
     draft.add("", Step::NewSession);
-    identity::keyring(draft, options.keyring.clone());
+    identity::keyring(draft, process, options.keyring.clone())?;
     terminal::allocate(draft, process)?;
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
@@ -189,7 +194,7 @@ fn become_process(
     terminal::stdio(draft, process, spaces);
     scheduling::add_all(draft, process, spec)?;
     limits::add(draft, process, spaces)?;
-    labels::check(process)?;
+    labels::add(draft, process)?;
     filter::add_early(draft, process, spec)?;
     identity::add(draft, process, spaces)?;
     draft.add("", Step::Settle);

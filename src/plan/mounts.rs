@@ -29,7 +29,7 @@ pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &Cg
         // Only the option makes a bind mount: the type of one is a dummy, often "none" or "bind".
         match (parsed.bind, kind) {
             (Some(depth), _) => bind(draft, mount, &place, target, parsed, (depth, idmap), world)?,
-            (None, "cgroup" | "cgroup2") => cgroups(draft, &place, target, &parsed, cgroup)?,
+            (None, "cgroup" | "cgroup2") => cgroups(draft, spec, &place, target, &parsed, cgroup)?,
             (None, _) => filesystem(draft, spec, mount, &place, target, parsed, world)?,
         }
     }
@@ -141,9 +141,7 @@ fn filesystem(
     if fs.attrs & ATTR_RDONLY != 0 && !is_virtual(kind) {
         fs.options.push((c"ro".to_owned(), None));
     }
-    if let Some(label) = super::labels::mount_option(spec, kind)? {
-        fs.options.push(label);
-    }
+    super::labels::label(&mut fs, spec, world.selinux)?;
     if kind == "sysfs" && world.bind_sysfs {
         fs.bind_fallback = Some(c"/sys".to_owned());
     }
@@ -178,12 +176,15 @@ fn is_virtual(kind: &str) -> bool {
 /// its own the kernel shows the same as a new mount would; without one only this hides the rest.
 fn cgroups(
     draft: &mut Draft,
+    spec: &Spec,
     place: &str,
     target: InRoot,
     parsed: &Parsed,
     cgroup: &CgroupPlan,
 ) -> Result<()> {
-    let mut tree = CgroupTree { target, attr: parsed.attr, hierarchies: Vec::new(), links: Vec::new() };
+    let label = super::labels::of_mounts(spec)?;
+    let mut tree =
+        CgroupTree { target, attr: parsed.attr, label, hierarchies: Vec::new(), links: Vec::new() };
     for (controllers, path) in &cgroup.paths() {
         let at = || "/linux/cgroupsPath".to_owned();
         let name = match (cgroup.is_v2(), controllers.as_str()) {

@@ -153,7 +153,7 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
 }
 
 /// What it takes differs from kernel to kernel.
-pub fn asks_for_time_namespace(spec: &Spec) -> bool {
+pub(super) fn hang_on_the_kernel(spec: &Spec) -> bool {
     let linux = spec.linux().as_ref();
     linux.is_some_and(|linux| list(linux.namespaces()).iter().any(|ns| ns.typ() as u64 == NEWTIME))
 }

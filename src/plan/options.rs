@@ -190,7 +190,11 @@ pub(super) fn data(options: &[(CString, Option<CString>)]) -> CString {
         data.extend_from_slice(key.as_bytes());
         if let Some(value) = value {
             data.push(b'=');
+            // A label of SELinux's can have a comma, which only quotes keep from being the next option.
+            let quoted = value.as_bytes().contains(&b',');
+            data.extend(quoted.then_some(b'"'));
             data.extend_from_slice(value.as_bytes());
+            data.extend(quoted.then_some(b'"'));
         }
     }
     CString::new(data).unwrap_or_default()

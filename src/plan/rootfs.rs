@@ -25,6 +25,7 @@ pub(super) struct World {
     pub(super) parent_opens: bool,
     /// The caller is root, if only of a user namespace.
     pub(super) privileged: bool,
+    pub(super) selinux: bool,
     /// sysfs belongs to the network namespace; without one of its own a user namespace may not mount it.
     pub(super) bind_sysfs: bool,
     no_pivot: bool,
@@ -54,6 +55,7 @@ impl World {
             bind_devices: spaces.user() || host.in_user_namespace,
             parent_opens: spaces.is_new(NEWUSER) && host.privileged,
             privileged: host.privileged,
+            selinux: host.selinux,
             bind_sysfs: spaces.user() && !spaces.own(NEWNET),
             no_pivot: options.no_pivot,
             host_mounts: if options.no_pivot { host.kernel_mounts.clone() } else { Vec::new() },

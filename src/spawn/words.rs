@@ -67,6 +67,14 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
             format!("error mounting {:?} to rootfs at {:?}", source_of(plan, bind), bind.target.to_string()),
             errno,
         ),
+        // Podman looks for the path; the kernel's EINVAL says that there is no AppArmor, or no such profile.
+        (Step::AppArmorProfile(_), _) => Error::sys("unable to apply apparmor profile", errno)
+            .because("apparmor failed to apply profile: write /proc/thread-self/attr/exec"),
+        (Step::SelinuxLabel(_), _) => {
+            Error::sys("can't set process label", errno).because("write /proc/thread-self/attr/exec")
+        }
+        (Step::KeyLabel(_), _) => Error::sys("can't set the label of the session keyring", errno)
+            .because("write /proc/thread-self/attr/keycreate"),
         (Step::Limits(limits), Note::Item(i)) => {
             let kind = limits.get(i).map_or(0, |limit| limit.resource);
             Error::sys(format!("error setting rlimit type {kind}"), errno)
@@ -105,6 +113,12 @@ fn hint(step: &Step, errno: Errno) -> Option<&'static str> {
         }
         (Step::PivotRoot { .. }, Errno::EINVAL) => {
             Some("the root of the host may be a ramfs, where only --no-pivot works")
+        }
+        (Step::AppArmorProfile(_), Errno::EINVAL | Errno::ENOENT) => {
+            Some("the host may have no AppArmor, or the profile may not be loaded (aa-status tells)")
+        }
+        (Step::SelinuxLabel(_) | Step::KeyLabel(_), Errno::EINVAL) => {
+            Some("selinux may be disabled or not supported, or the policy may not know the label")
         }
         (Step::Scheduler(_), Errno::EPERM) => {
             Some("SCHED_DEADLINE is not to be had with a cpuset of some CPUs")

@@ -24,6 +24,7 @@ mod hooks;
 mod idmap;
 mod kill;
 mod killed_runtime;
+mod labels;
 mod list;
 mod log;
 mod mounts;

@@ -83,6 +83,12 @@ fn plain() -> Vec<(&'static str, Case)> {
             })
         }),
         ("process", process()),
+        ("labels", {
+            let case = Case::new().set("/process/apparmorProfile", json!("docker-default"));
+            let case = case.set("/process/selinuxLabel", json!("system_u:system_r:container_t:s0:c1,c2"));
+            let label = json!("system_u:object_r:container_file_t:s0:c1,c2");
+            case.set("/linux/mountLabel", label).on(|host| host.selinux = true)
+        }),
         ("seccomp-last", {
             let allow = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
             Case::small().set("/linux/seccomp", allow).set("/process/noNewPrivileges", json!(true))

@@ -108,7 +108,14 @@ fn options() -> Options<'static> {
 }
 
 fn host(cgroups: Cgroups) -> Host {
-    Host { kernel: (6, 18), in_user_namespace: false, privileged: true, kernel_mounts: Vec::new(), cgroups }
+    Host {
+        kernel: (6, 18),
+        selinux: false,
+        in_user_namespace: false,
+        privileged: true,
+        kernel_mounts: Vec::new(),
+        cgroups,
+    }
 }
 
 fn hybrid() -> Host {

@@ -107,8 +107,16 @@ fn users_limits_and_scheduling() {
                 json!({ "policy": "SCHED_OTHER", "runtime": 1 }),
                 "can only be used with SchedDeadline (config.json: /process/scheduler)",
             ),
-            ("/process/apparmorProfile", json!("x"), "(config.json: /process/apparmorProfile)"),
-            ("/process/selinuxLabel", json!("x"), "(config.json: /process/selinuxLabel)"),
+            (
+                "/process/apparmorProfile",
+                json!("x\0"),
+                "(config.json: /process/apparmorProfile): it contains",
+            ),
+            (
+                "/process/selinuxLabel",
+                json!("x"),
+                "selinux is disabled or not supported (config.json: /process/selinuxLabel)",
+            ),
         ],
     );
 }
@@ -257,7 +265,7 @@ fn roots() {
                 json!(["/b\0"]),
                 "(config.json: /linux/readonlyPaths/0): it contains a NUL",
             ),
-            ("/linux/mountLabel", json!("x"), "(config.json: /linux/mountLabel)"),
+            ("/linux/mountLabel", json!("x\0"), "(config.json: /linux/mountLabel): it contains a NUL"),
             ("/linux/cgroupsPath", json!("/"), "invalid cgroupsPath (config.json: /linux/cgroupsPath)"),
         ],
     );
