@@ -46,8 +46,8 @@ fn linux() -> LinuxFeature {
         .set_capabilities(Some(capabilities()))
         .set_cgroup(Some(cgroup()))
         .set_seccomp(Some(seccomp()))
-        .set_apparmor(Some(Apparmor::default().set_enabled(Some(false)).clone()))
-        .set_selinux(Some(Selinux::default().set_enabled(Some(false)).clone()))
+        .set_apparmor(Some(Apparmor::default().set_enabled(Some(true)).clone()))
+        .set_selinux(Some(Selinux::default().set_enabled(Some(true)).clone()))
         .set_intel_rdt(Some(intel_rdt()))
         .set_memory_policy(Some(memory_policy()))
         .set_mount_extensions(Some(mount_extensions()))
@@ -152,7 +152,7 @@ const ARCHITECTURES: &[Arch] = &[
 
 fn intel_rdt() -> IntelRdt {
     let mut rdt = IntelRdt::default();
-    rdt.set_enabled(Some(false)).set_schemata(Some(false)).set_monitoring(Some(false));
+    rdt.set_enabled(Some(true)).set_schemata(Some(true)).set_monitoring(Some(true));
     rdt
 }
 

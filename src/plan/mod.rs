@@ -18,6 +18,7 @@ mod netdev;
 pub mod options;
 mod paths;
 mod process;
+pub mod resctrl;
 mod rootfs;
 mod scheduling;
 pub mod seccomp;
@@ -124,7 +125,12 @@ pub struct Options<'a> {
 
 /// What config.json makes it worth to ask the host.
 pub fn questions(spec: &Spec, no_pivot: bool) -> Questions {
-    Questions { no_pivot, kernel: namespaces::hang_on_the_kernel(spec), selinux: labels::are_asked_for(spec) }
+    Questions {
+        no_pivot,
+        kernel: namespaces::hang_on_the_kernel(spec),
+        selinux: labels::are_asked_for(spec),
+        resctrl: resctrl::is_asked_for(spec),
+    }
 }
 
 /// A new container.

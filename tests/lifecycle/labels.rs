@@ -31,7 +31,7 @@ fn apparmor_words() {
     );
     let c = Container::new().up();
     c.exec(&["--apparmor", "tare-no-such-profile"], &["true"])
-        .fails(1, "(config.json: /process/apparmorProfile)");
+        .fails(255, "(config.json: /process/apparmorProfile)");
 }
 
 /// Written where no mount of the image's can be in the way, and by a process with no rights left too.

@@ -36,6 +36,7 @@ mod pause;
 mod process;
 mod propagation;
 mod ps;
+mod resctrl;
 mod rlimits;
 mod run;
 mod seccomp;

@@ -111,6 +111,7 @@ fn host(cgroups: Cgroups) -> Host {
     Host {
         kernel: (6, 18),
         selinux: false,
+        resctrl: None,
         in_user_namespace: false,
         privileged: true,
         kernel_mounts: Vec::new(),
