@@ -170,6 +170,8 @@ pub struct FsMount {
     /// The same options and flags for mount(2), where the new API is not to be had.
     pub data: CString,
     pub attrs: u64,
+    /// What only mount(2) takes, and no filesystem that has another way needs.
+    pub superblock: u64,
     pub propagation: u64,
     /// proc and sysfs must not be mounted through a link or on a file (CVE-2019-19921).
     pub strict_target: bool,
@@ -217,6 +219,13 @@ pub struct BindMount {
     /// It and all mounts below it (`rro` and its family).
     pub tree_attr: Attr,
     pub propagation: (u64, Depth),
+}
+
+impl BindMount {
+    /// What a bind puts on /proc has to be a procfs: the runtime and LSMs trust it (CVE-2019-16884).
+    pub fn is_proc(&self) -> bool {
+        self.target.0.as_bytes() == b"proc"
+    }
 }
 
 /// Where a bind mount comes from.

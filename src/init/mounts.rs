@@ -84,6 +84,7 @@ impl Init<'_> {
                 }
             },
         };
+        resolve::procfs_on_proc(bind, tree)?;
         let directory = fs::fstat(tree)?.is(S_IFDIR);
         let target = if directory {
             resolve::target_dir(root, &bind.target)?

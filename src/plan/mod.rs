@@ -83,6 +83,7 @@ pub enum Request {
         namespace: u64,
         path: PathBuf,
         place: String,
+        foreign: Option<Foreign>,
     },
     /// A user namespace that nobody lives in, for the maps of a mount.
     IdMaps {
@@ -102,6 +103,13 @@ pub enum Request {
     Fifo,
     /// The container's init, for `exec`.
     Init,
+}
+
+/// Something is set in a namespace that must not be set in the caller's: the error if it is.
+#[derive(Debug)]
+pub struct Foreign {
+    pub what: String,
+    pub place: String,
 }
 
 /// What the command line and the container's directory add to config.json.

@@ -22,8 +22,8 @@ pub use options::names as option_names;
 pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &CgroupPlan) -> Result<()> {
     for (i, mount) in list(spec.mounts()).iter().enumerate() {
         let place = format!("/mounts/{i}");
-        let target = target(draft, mount, &place)?;
         let parsed = parse(mount);
+        let target = target(draft, mount, &place, parsed.bind.is_some())?;
         let idmap = idmap::add(draft, mount, &place, &parsed, world)?;
         let kind = mount.typ().as_deref().unwrap_or_default();
         // Only the option makes a bind mount: the type of one is a dummy, often "none" or "bind".
@@ -37,7 +37,7 @@ pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &Cg
 }
 
 /// The destination as a path in the root, by words: links are the kernel's business, at the step.
-fn target(draft: &mut Draft, mount: &Mount, place: &str) -> Result<InRoot> {
+fn target(draft: &mut Draft, mount: &Mount, place: &str, bind: bool) -> Result<InRoot> {
     let destination = mount.destination();
     let place = || format!("{place}/destination");
     if destination.as_os_str().is_empty() {
@@ -50,6 +50,10 @@ fn target(draft: &mut Draft, mount: &Mount, place: &str) -> Result<InRoot> {
     let target = in_root(destination, place)?;
     if target.0.as_bytes() == b"." {
         return Err(invalid(place(), "nothing can be mounted on the root itself"));
+    }
+    if target.0.as_bytes() == b"proc" && !bind && mount.typ().as_deref() != Some("proc") {
+        let reason = format!("{} cannot be mounted because it is not of type proc", destination.display());
+        return Err(invalid(place(), reason));
     }
     if forbidden_in_proc(&target) {
         let reason = format!("{} cannot be mounted because it is inside /proc", destination.display());
@@ -126,7 +130,8 @@ fn filesystem(
         kind: c_string(kind, || format!("{place}/type"))?,
         source: source_name(mount, kind, place)?,
         target,
-        attrs: parsed.attr.set,
+        attrs: parsed.attributes().set,
+        superblock: parsed.superblock,
         propagation: parsed.propagation.map_or(0, |(flag, _)| flag),
         strict_target: kind == "proc" || kind == "sysfs",
         copy_up: parsed.copy_up,
@@ -138,7 +143,7 @@ fn filesystem(
         let at = || format!("{place}/options");
         fs.options.push((c_string(key, at)?, value.as_ref().map(|v| c_string(v, at)).transpose()?));
     }
-    if fs.attrs & ATTR_RDONLY != 0 && !is_virtual(kind) {
+    if parsed.attr.set & ATTR_RDONLY != 0 && !is_virtual(kind) {
         fs.options.push((c"ro".to_owned(), None));
     }
     super::labels::label(&mut fs, spec, world.selinux)?;
@@ -184,7 +189,7 @@ fn cgroups(
 ) -> Result<()> {
     let label = super::labels::of_mounts(spec)?;
     let mut tree =
-        CgroupTree { target, attr: parsed.attr, label, hierarchies: Vec::new(), links: Vec::new() };
+        CgroupTree { target, attr: parsed.attributes(), label, hierarchies: Vec::new(), links: Vec::new() };
     for (controllers, path) in &cgroup.paths() {
         let at = || "/linux/cgroupsPath".to_owned();
         let name = match (cgroup.is_v2(), controllers.as_str()) {

@@ -188,7 +188,12 @@ pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces) -> Result<()> {
     // The user namespace first: the others may belong to it.
     joined.sort_by_key(|(ns, ..)| *ns != NEWUSER);
     for (namespace, path, place) in joined {
-        let request = Request::Namespace { namespace: *namespace, path: path.clone(), place: place.clone() };
+        let request = Request::Namespace {
+            namespace: *namespace,
+            path: path.clone(),
+            place: place.clone(),
+            foreign: None,
+        };
         let slot = draft.request(request);
         // A pid namespace is only entered by being born in it. From inside a new user namespace the
         // host's could not be joined any more: init is born in those too.

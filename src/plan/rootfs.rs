@@ -49,6 +49,12 @@ impl Propagation {
 
 impl World {
     pub(super) fn of(spec: &Spec, options: &Options<'_>, host: &Host, spaces: &Namespaces) -> Result<World> {
+        let propagation = propagation(spec)?;
+        // chroot alone leaves the host's mounts in reach: they would stay when the host unmounts them.
+        if options.no_pivot && propagation.named && propagation.flag == libc::MS_PRIVATE {
+            let what = "rootfsPropagation of [r]private is not safe without pivot_root";
+            return Err(invalid("/linux/rootfsPropagation", what));
+        }
         Ok(World {
             rootfs: c_string(options.rootfs, || "/root/path".into())?,
             bundle: options.bundle.to_path_buf(),
@@ -59,7 +65,7 @@ impl World {
             bind_sysfs: spaces.user() && !spaces.own(NEWNET),
             no_pivot: options.no_pivot,
             host_mounts: if options.no_pivot { host.kernel_mounts.clone() } else { Vec::new() },
-            propagation: propagation(spec)?,
+            propagation,
         })
     }
 }

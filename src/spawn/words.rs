@@ -11,6 +11,7 @@ use crate::error::{Error, strerror};
 use crate::plan::{Plan, Request};
 use crate::step::{BindMount, FsMount, Program, Source, Step};
 use crate::sys::Errno;
+use crate::sys::process::SchedAttr;
 
 pub(super) fn failed(plan: &Plan, failure: &Failure) -> Error {
     let Some(planned) = plan.steps.get(failure.step) else {
@@ -33,6 +34,10 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
         (Step::Mount(FsMount { target, .. }) | Step::Bind(BindMount { target, .. }), Note::InsideProc) => {
             Error::new(format!("error mounting to rootfs at {:?}", target.to_string()))
                 .because(format!("{target} cannot be mounted because it is inside /proc"))
+        }
+        (Step::Bind(BindMount { target, .. }), Note::NotProc) => {
+            Error::new(format!("error mounting to rootfs at {:?}", target.to_string()))
+                .because(format!("{target} cannot be mounted because it is not of type proc"))
         }
         (Step::FindProgram(program), _) => no_program(plan, program, errno),
         (Step::Execute, _) => {
@@ -60,7 +65,7 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
                     }
                     None => error,
                 },
-                Note::None | Note::NotInForce | Note::InsideProc => error,
+                Note::None | Note::NotInForce | Note::InsideProc | Note::NotProc => error,
             }
         }
         (Step::Bind(bind), _) => Error::sys(
@@ -120,8 +125,11 @@ fn hint(step: &Step, errno: Errno) -> Option<&'static str> {
         (Step::SelinuxLabel(_) | Step::KeyLabel(_), Errno::EINVAL) => {
             Some("selinux may be disabled or not supported, or the policy may not know the label")
         }
-        (Step::Scheduler(_), Errno::EPERM) => {
+        (Step::Scheduler(SchedAttr { policy: 6, .. }), Errno::EPERM) => {
             Some("SCHED_DEADLINE is not to be had with a cpuset of some CPUs")
+        }
+        (Step::Scheduler(_), Errno::EPERM) => {
+            Some("realtime policies may need a share of the cpu cgroup: linux.resources.cpu.realtimeRuntime")
         }
         _ => None,
     }

@@ -84,11 +84,6 @@ fn users_limits_and_scheduling() {
             ),
             (
                 "/process/scheduler",
-                json!({ "policy": "SCHED_FIFO", "nice": 1 }),
-                "(config.json: /process/scheduler/nice)",
-            ),
-            (
-                "/process/scheduler",
                 json!({ "policy": "SCHED_OTHER", "nice": 20 }),
                 "(config.json: /process/scheduler/nice)",
             ),
