@@ -13,6 +13,7 @@ mod kill;
 mod limit;
 mod make;
 mod remove;
+pub mod resctrl;
 #[cfg(test)]
 mod tests;
 

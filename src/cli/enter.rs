@@ -12,9 +12,9 @@ use super::exec::{ExecOptions, Overrides, ProcessSource};
 use super::global::Global;
 use super::{agent, console, destroy, environment, pid_file};
 use crate::bundle;
-use crate::cgroup::{Cgroup, Join};
+use crate::cgroup::{Cgroup, Join, resctrl};
 use crate::container::{Container, ProcessRef, State, Status};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, While};
 use crate::plan::{self, Plan};
 use crate::spawn::{self, Child, Foreground, Materials, Terminal};
 use crate::spec::{self, list};
@@ -53,6 +53,10 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     let doing = |error: Error| error.context("unable to start container process");
     let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan };
     let mut child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
+    if let Some(record) = &state.resctrl {
+        resctrl::join(&record.group, record.monitor.as_deref(), child.pid)
+            .or_unable(|| format!("join the resctrl group {}", record.group))?;
+    }
     if let Some(path) = &options.pid_file {
         pid_file::write(path, child.pid)?;
     }

@@ -9,6 +9,7 @@ mod console;
 mod foreground;
 pub mod hooks;
 mod maps;
+mod netdev;
 pub mod notify;
 mod requests;
 mod words;
@@ -106,6 +107,7 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     let (pid, pidfd) = cloned.map_err(words::clone_failed)?;
     drop(work);
     let child = Child { pid, pidfd, channel: parent_end, kept: false };
+    netdev::move_all(plan, &fds, &child)?;
     answer::until_ready(plan, &child, host)?;
     Ok(child)
 }

@@ -301,6 +301,12 @@ pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<Entry>> {
     }
 }
 
+/// An extended attribute of what a path leads to.
+pub fn set_attribute(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
+    let (value, len) = (value.as_ptr().cast(), value.len());
+    check_unit(unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value, len, 0) }.into())
+}
+
 /// The `f_type` of the filesystem a descriptor is on (`PROC_SUPER_MAGIC` ...).
 pub fn filesystem_magic(fd: BorrowedFd<'_>) -> Result<u64> {
     // SAFETY: all zeroes is a valid statfs, and the kernel overwrites it.
