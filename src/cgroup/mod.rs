@@ -12,7 +12,9 @@ mod freeze;
 mod kill;
 mod limit;
 mod make;
+mod oom;
 mod remove;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +23,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use dir::{Dir, open_at};
 pub use make::{Made, create, refuse_used};
+pub use oom::OomWatch;
+pub use stats::Stats;
 
 use crate::error::{Error, Result, While};
 use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, CWD, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY};
@@ -109,15 +113,6 @@ impl Cgroup {
         let selected = |dir: &Dir| controller.is_none_or(|controller| dir.has(controller));
         let dirs = self.dirs.into_iter();
         Ok(Cgroup { dirs: dirs.map(|dir| if selected(&dir) { dir.below(path) } else { dir }).collect() })
-    }
-
-    /// Processes that the kernel's OOM killer has ended here.
-    pub fn oom_kills(&self) -> u64 {
-        let Some(dir) = self.dir("memory") else { return 0 };
-        let file = if dir.is_unified() { "memory.events" } else { "memory.oom_control" };
-        let text = dir.read(file).unwrap_or_default();
-        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-        count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
     }
 
     /// The directory with a controller's files: on v2 there is but one.
