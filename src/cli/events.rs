@@ -55,9 +55,13 @@ struct Event<'a> {
 }
 
 #[derive(Serialize)]
+struct Empty {}
+
+#[derive(Serialize)]
 struct Data {
     #[serde(flatten)]
     stats: Stats,
+    intel_rdt: Empty,
     /// No container of ours has interfaces that runc would count here.
     network_interfaces: (),
 }
@@ -98,7 +102,7 @@ fn watch(state: &State, cgroup: &Cgroup, init: BorrowedFd<'_>, interval: Duratio
 }
 
 fn print_stats(state: &State, cgroup: &Cgroup) -> Result<()> {
-    let data = Data { stats: cgroup.stats()?, network_interfaces: () };
+    let data = Data { stats: cgroup.stats()?, intel_rdt: Empty {}, network_interfaces: () };
     print(&Event { kind: "stats", id: &state.id, data: Some(data) })
 }
 
