@@ -441,17 +441,36 @@ fn a_sub_cgroup_stays_below_the_container() {
     let Some(host) = v2() else { return };
     let case = Case::new(&host, json!({}));
     let cgroup = create(&case.plan).unwrap().keep();
-    for path in ["..", "../x", "a/../../x"] {
-        let error = open(&case.plan.paths()).unwrap().below(None, path).err().unwrap();
+    let below = |controller: &str, path: &str| {
+        open(&case.plan.paths()).unwrap().below(&BTreeMap::from([(controller.into(), path.into())]))
+    };
+    for path in ["..", "../x", "a/../../x", "/.."] {
+        let error = below("", path).err().unwrap();
         assert!(error.to_string().contains("bad sub cgroup path"), "{error}");
     }
-    assert!(open(&case.plan.paths()).unwrap().below(None, "absent").unwrap().join().is_err());
+    let error = below("cpu", "/").err().unwrap().to_string();
+    assert!(error.contains("unknown controller cpu"), "v2 has no hierarchy of its own for it: {error}");
+    assert!(below("", "absent").unwrap().join().is_err());
     std::fs::create_dir(format!("{}/sub", case.paths()[0])).unwrap();
-    let join = open(&case.plan.paths()).unwrap().below(None, "sub").unwrap().join().unwrap();
-    let process = Process::start(&join, || {});
-    process.is_in(&format!("{}/sub", case.name), 1);
-    drop(process);
+    for (path, name) in [("sub", "/sub"), ("/x/..//./sub/", "/sub"), ("/", ""), ("", "")] {
+        let process = Process::start(&below("", path).unwrap().join().unwrap(), || {});
+        process.is_in(&format!("{}{name}", case.name), 1);
+        // And so is who follows it.
+        let follower = Process::start(&join_process(process.0).unwrap(), || {});
+        follower.is_in(&format!("{}{name}", case.name), 1);
+        drop((process, follower));
+    }
     cgroup.remove().unwrap();
+}
+
+#[test]
+fn sub_cgroups_of_v1_are_chosen_by_controller() {
+    let dirs = ["memory", "cpu,cpuacct", "pids"].map(|name| Dir::new(name, "/base", "own"));
+    let paths = [("cpu", "x"), ("cpuacct", "x"), ("pids", "/y/../z")];
+    let paths = paths.map(|(controller, path)| (controller.to_owned(), path.to_owned()));
+    let below = Cgroup { dirs: dirs.into() }.below(&BTreeMap::from(paths)).unwrap();
+    let paths: Vec<_> = below.dirs.iter().map(Dir::relative).collect();
+    assert_eq!(paths, ["own", "own/x", "own/z"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod error_words;
 mod escape;
 mod events;
 mod exec;
+mod exec_cgroup;
 mod exec_process;
 mod exec_terminal;
 mod explain;
