@@ -23,13 +23,13 @@ pub(super) struct EventsOptions {
 }
 
 pub(super) fn command() -> Command {
-    flags::command("events", "Show what a container uses, and when its memory runs out", "[options] <container-id>")
-        .arg(value("interval", "DURATION", "time between two reports, as 500ms or 1m30s; default: 5s"))
-        .arg(switch("stats", "report once and end"))
-        .after_help(
-            "One JSON object a line, {\"type\":\"stats\",\"id\":ID,\"data\":{...}} or {\"type\":\"oom\",\"id\":ID}, \
-             until the container ends.",
-        )
+    flags::command(
+        "events",
+        "Show what a container uses, and when its memory runs out",
+        "[options] <container-id>",
+    )
+    .arg(value("interval", "DURATION", "time between two reports, as 500ms or 1m30s; default: 5s"))
+    .arg(switch("stats", "report once and end"))
 }
 
 impl EventsOptions {

@@ -28,6 +28,7 @@ mod hooks;
 mod kill;
 mod launch;
 mod list;
+mod manual;
 mod notify;
 mod pause;
 mod pid_file;
@@ -49,6 +50,7 @@ use clap::{ArgMatches, Command};
 use crate::error::{Error, Result};
 use argv::Flags;
 use global::Global;
+pub use usage::definition;
 
 /// A command, and how many arguments it takes where.
 struct Verb {

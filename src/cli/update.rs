@@ -80,11 +80,6 @@ pub(super) fn command() -> Command {
         .args(FLAGS.iter().map(arg))
         .arg(value("l3-cache-schema", "SCHEMA", "Intel RDT: schema of the L3 cache"))
         .arg(value("mem-bw-schema", "SCHEMA", "Intel RDT: schema of the memory bandwidth"))
-        .after_help(
-            "BYTES may end in b, k, m, g, t or p. What is not given stays as it is; with --resources all other \
-             flags are ignored. Device rules come after those the container has. When the kernel refuses a value, \
-             the old ones are put back.",
-        )
 }
 
 #[derive(Debug, PartialEq)]
