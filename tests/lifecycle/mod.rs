@@ -32,6 +32,7 @@ mod namespaces;
 mod notify;
 mod paths;
 mod pause;
+mod pidfd_socket;
 mod process;
 mod propagation;
 mod ps;
