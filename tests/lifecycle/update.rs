@@ -172,9 +172,11 @@ fn resources_come_as_json() {
 #[test]
 fn what_was_in_force_is_put_back() {
     let c = limited();
-    update(&c, &["--memory", "64m", "--pids-limit", "10", "--cpuset-cpus", "4000"]).fails(1, "cpuset.cpus");
+    let flags = ["--memory", "64m", "--pids-limit", "10", "--cpu-quota", "300000", "--cpuset-cpus", "4000"];
+    update(&c, &flags).fails(1, "cpuset.cpus");
     memory(&c, "33554432");
     pids(&c, "20");
+    quota(&c, "500000", "1000000");
     // And the next one goes on from there.
     update(&c, &["--cpu-period", "900000"]).ok();
     quota(&c, "500000", "900000");

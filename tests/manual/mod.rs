@@ -2,14 +2,14 @@
 //! Man pages and completions can be made and tell of all that the parser knows. No root, no container.
 
 #[path = "../../examples/manual.rs"]
-mod manual;
+mod generator;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 fn files() -> BTreeMap<String, String> {
-    let files = manual::files().unwrap().into_iter();
+    let files = generator::files().unwrap().into_iter();
     files.map(|(path, data)| (path.to_str().unwrap().to_owned(), String::from_utf8(data).unwrap())).collect()
 }
 
