@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use dir::{Dir, open_at};
 pub use make::{Made, create, refuse_used};
-pub use oom::OomWatch;
+pub use oom::{OomWatch, Woken};
 pub use stats::Stats;
 
 use crate::error::{Error, Result, While};

@@ -589,3 +589,25 @@ fn a_v2_controller_that_is_missing_is_named() {
     assert!(error.contains("controller \"absent\" not available"), "{error}");
     assert!(error.contains("/linux/resources/unified/absent.max"), "{error}");
 }
+
+/// Also on a v2 hierarchy without a single controller: what is not there is zero, and what is there is told.
+#[test]
+fn what_a_process_uses_is_counted() {
+    for host in [v1(), v2()].into_iter().flatten() {
+        let case = Case::new(&host, json!({}));
+        let made = create(&case.plan).unwrap();
+        let process = Process::start(made.join(), || {});
+        process.is_in(&case.name, host.hierarchies.len());
+        let seen = serde_json::to_value(made.cgroup().stats().unwrap()).unwrap();
+        assert_eq!(seen["pids"], json!({ "current": 1, "limit": 0 }), "{:?}", host.version);
+        assert!(seen["cpu"]["usage"]["total"].is_u64(), "{seen}");
+        let mut watch = made.cgroup().watch_oom().unwrap();
+        let init = sys::process::pidfd_open(process.0).unwrap();
+        let mut wait = || watch.wait(init.as_fd(), Duration::from_millis(1)).unwrap();
+        assert_eq!(wait(), Woken { oom: 0, ended: false });
+        sys::process::kill(process.0, 9).unwrap();
+        eventually(|| process.state() == 'Z');
+        assert_eq!(wait(), Woken { oom: 0, ended: true });
+        drop(process);
+    }
+}
