@@ -50,10 +50,11 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         fifo: None,
         init: Some(init.as_fd()),
         ignored,
+        streams: None,
     };
     let doing = |error: Error| error.context("unable to start container process");
     let fallback = options.cgroups.is_empty().then_some(pid);
-    let mut host = NoHooks { state: &state, plan: &plan, fallback };
+    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan, fallback };
     let mut child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
     if let Some(path) = &options.pid_file {
         pid_file::write(path, child.pid)?;
@@ -202,11 +203,12 @@ fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<Li
 }
 
 /// A process that is added to a container has no hooks of its own, but the same filter.
-struct NoHooks<'a> {
-    state: &'a State,
-    plan: &'a Plan,
+pub(super) struct NoHooks<'a> {
+    pub(super) state: &'a State,
+    pub(super) status: Status,
+    pub(super) plan: &'a Plan,
     /// Whose v2 cgroup will do where the container's own takes no process.
-    fallback: Option<i32>,
+    pub(super) fallback: Option<i32>,
 }
 
 impl spawn::Host for NoHooks<'_> {
@@ -215,7 +217,7 @@ impl spawn::Host for NoHooks<'_> {
     }
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
-        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, Status::Running, child.pid, &listener)
+        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, self.status, child.pid, &listener)
     }
 
     fn other_cgroup(&mut self) -> Option<Join> {

@@ -37,6 +37,7 @@ mod quantity;
 mod run;
 mod spec;
 mod start;
+mod start_container;
 mod state;
 mod update;
 
