@@ -6,3 +6,4 @@ mod config_support;
 mod harness;
 mod layers;
 mod lifecycle;
+mod manual;

@@ -16,6 +16,7 @@ mod words;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::cgroup::Join;
 use crate::channel::{self, Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
 use crate::init::{self, Work};
@@ -51,6 +52,10 @@ pub trait Host {
     /// # Errors
     /// The start is given up.
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()>;
+    /// The v2 cgroup to be born in when the one that was meant takes no process.
+    fn other_cgroup(&mut self) -> Option<Join> {
+        None
+    }
 }
 
 /// Init, alive and in our hands: dropped without `keep`, it is killed and reaped.
@@ -90,13 +95,21 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     }
     let around =
         if plan.through.is_none() { requests::Around::enter(plan, &fds)? } else { requests::Around::none() };
-    let cloned = match plan.through {
+    let clone = |cgroup| match plan.through {
         None => match process::clone(plan.clone, cgroup) {
             // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
             Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => clone_and_move(plan.clone, cgroup),
             cloned => cloned,
         },
         Some(user) => process::clone_through(&requests::joins(plan, &fds, user), plan.clone, cgroup),
+    };
+    let cloned = match clone(cgroup) {
+        // Its children have controllers, or it is threaded: a container may make it so (systemd in one, Docker).
+        Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP)) => match host.other_cgroup() {
+            Some(other) => clone(other.into_cgroup()),
+            None => Err(errno),
+        },
+        cloned => cloned,
     };
     let cloned = match cloned {
         Ok(Cloned::Child) => init::run(work),

@@ -151,6 +151,10 @@ pub(super) fn idmap_failed(source: &CStr, errno: Errno) -> Error {
 
 /// clone3 itself was refused.
 pub(super) fn clone_failed(errno: Errno) -> Error {
+    if matches!(errno, Errno::EBUSY | Errno::EOPNOTSUPP) {
+        return Error::sys("error adding pid of the new process to cgroups", errno)
+            .hint("a v2 cgroup whose children have controllers takes no process itself");
+    }
     let error = Error::sys("unable to make the container's first process", errno);
     match errno {
         Errno::ENOSPC => error.hint("a limit in /proc/sys/user/max_*_namespaces may be reached, or be 0"),

@@ -388,6 +388,11 @@ pub fn bytes_waiting(fd: BorrowedFd<'_>) -> Result<usize> {
     Ok(n as usize)
 }
 
+/// A counter that the kernel adds to when something happens (eventfd(2)).
+pub fn eventfd() -> Result<OwnedFd> {
+    owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())
+}
+
 /// A pipe: (read end, write end).
 pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
