@@ -6,6 +6,7 @@
 mod bundle;
 mod commands;
 mod equal;
+mod faults;
 mod hostile_layers;
 mod hostile_registry;
 mod support;

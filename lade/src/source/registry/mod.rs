@@ -3,7 +3,7 @@
 //! Blocking calls on the caller's thread. Credentials go to the origin they were given for, and to its token server.
 
 mod auth;
-mod challenge;
+pub mod challenge;
 mod credentials;
 mod endpoint;
 mod hosts;
