@@ -15,6 +15,7 @@ use ureq::http::{self, HeaderMap};
 use super::Settings;
 use super::challenge::{Challenge, parse};
 use super::endpoint::Endpoint;
+use super::proxy;
 use super::tls::Roots;
 use super::url::{Url, is_local};
 use crate::bail;
@@ -172,6 +173,7 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .proxy(proxy::for_url(url)?)
             .user_agent(concat!("lade/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(STALL))

@@ -9,6 +9,7 @@ mod endpoint;
 mod hosts;
 mod http;
 mod login;
+mod proxy;
 mod push;
 mod tls;
 mod toml;
