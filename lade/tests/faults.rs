@@ -31,12 +31,17 @@ fn a_full_disk_leaves_the_store_as_it_was() {
     let files = |dir: &str| -> BTreeSet<_> {
         fs::read_dir(store.join(dir)).unwrap().map(|e| e.unwrap().file_name()).collect()
     };
-    let state = || (files("blobs/sha256"), files("layers"), files("tmp"), fs::read(store.join("index.json")).unwrap());
+    let state = || {
+        (files("blobs/sha256"), files("layers"), files("tmp"), fs::read(store.join("index.json")).unwrap())
+    };
     let before = state();
     let half = "x".repeat(600_000);
     for (image, what) in [
         (Image::new(&[Tar::new().file("big", &noise(3_000_000))]), "the blob does not fit"),
-        (Image::new(&[Tar::new().file("a", &half).file("b", &half)]).gzipped(), "what it unpacks to does not fit"),
+        (
+            Image::new(&[Tar::new().file("a", &half).file("b", &half)]).gzipped(),
+            "what it unpacks to does not fit",
+        ),
     ] {
         image.write_layout(&scratch.path("layout"));
         let layout = format!("oci:{}", scratch.path("layout").display());
@@ -65,16 +70,40 @@ fn a_death_at_any_change_of_the_store_leaves_it_sound() {
     let scratch = Scratch::new();
     let base = Tar::new().dir("d").file("d/f", "one").file("d/g", "two").symlink("l", "d/f");
     // The upper layer hangs on the lower: it is settled at the end.
-    Image::new(&[base, Tar::new().hard("h", "d/f").file("d/.wh.g", "")]).write_layout(&scratch.path("layout"));
+    Image::new(&[base, Tar::new().hard("h", "d/f").file("d/.wh.g", "")])
+        .write_layout(&scratch.path("layout"));
     let layout = format!("oci:{}", scratch.path("layout").display());
     let (mut deaths, mut survived) = (0, 0);
-    for call in ["rename", "renameat", "mkdir", "mkdirat", "unlinkat", "unlink", "openat", "pwrite64", "write", "fdatasync", "syncfs", "linkat", "symlinkat", "utimensat", "flock"] {
+    for call in [
+        "rename",
+        "renameat",
+        "mkdir",
+        "mkdirat",
+        "unlinkat",
+        "unlink",
+        "openat",
+        "pwrite64",
+        "write",
+        "fdatasync",
+        "syncfs",
+        "linkat",
+        "symlinkat",
+        "utimensat",
+        "flock",
+    ] {
         // Most openat calls only read: a stride through them keeps the test short.
         let stride = if call == "openat" { 7 } else { 1 };
         for n in (1..).step_by(stride) {
             let plain = scratch.command();
             let mut command = Command::new("strace");
-            command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={call}:signal=KILL:when={n}")]);
+            command.args([
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                &format!("inject={call}:signal=KILL:when={n}"),
+            ]);
             command.arg(plain.get_program()).args(plain.get_args());
             command.args(["pull", "-q", &layout, "--name", "t"]);
             command.env_clear().envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));

@@ -25,7 +25,8 @@ fn server() -> Server {
 /// A proxy that leads every CONNECT to one place, and remembers how it was asked.
 fn proxy(to: &Server) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (port, target, asked) = (listener.local_addr().unwrap().port(), to.host(), Arc::new(Mutex::new(vec![])));
+    let (port, target, asked) =
+        (listener.local_addr().unwrap().port(), to.host(), Arc::new(Mutex::new(vec![])));
     let shared = asked.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -67,8 +68,8 @@ fn proxies_of_the_environment_are_used() {
     // The proxy's password is for the proxy alone.
     assert!(server.requests().iter().all(|r| !r.headers.keys().any(|k| k.contains("authorization"))));
     for (env, text) in [
-        (&[("HTTPS_PROXY", through.as_str())][..], "the host is not known"),
-        (&[("ALL_PROXY", &through), ("NO_PROXY", ".invalid")], "the host is not known"),
+        (&[("HTTPS_PROXY", through.as_str())][..], "unable to ask registry.invalid"),
+        (&[("ALL_PROXY", &through), ("NO_PROXY", ".invalid")], "unable to ask registry.invalid"),
         (&[("HTTP_PROXY", "ftp://x")], "unable to use HTTP_PROXY"),
     ] {
         let ran = pull_with(&Scratch::new(), env, NOWHERE, &plain);
@@ -87,7 +88,10 @@ fn registries_conf_rewrites_blocks_and_chooses() {
     let conf = |text: &str| fs::write(scratch.path("registries.conf"), text).unwrap();
     let fresh = || drop(scratch.lade(&["rm", &format!("{NOWHERE}/repo:t")]));
     // An insecure location is what its user says may be asked without TLS.
-    conf(&format!("[[registry]]\nprefix = \"registry.invalid:5000\"\nlocation = \"{}\"\ninsecure = true\n", main.host()));
+    conf(&format!(
+        "[[registry]]\nprefix = \"registry.invalid:5000\"\nlocation = \"{}\"\ninsecure = true\n",
+        main.host()
+    ));
     let ran = pull_with(&scratch, &[], NOWHERE, &[]);
     assert!(ran.ok, "{}", ran.err);
     assert!(main.count("/v2/repo/manifests/t") > 0);
@@ -107,8 +111,13 @@ fn registries_conf_rewrites_blocks_and_chooses() {
     let before = main.count("/v2/");
     with_mirror("pull-from-mirror = \"tag-only\"");
     assert!(pull_with(&scratch, &[], NOWHERE, &[]).ok);
-    assert!(mirror.count("/manifests/t") == 1 && main.count("/manifests/t") == before.min(2), "the mirror was passed by");
-    conf("[[registry]]\nprefix = \"*.invalid\"\nblocked = true\n[[registry]]\nlocation = \"registry.invalid:5000\"\nblocked = true\n");
+    assert!(
+        mirror.count("/manifests/t") == 1 && main.count("/manifests/t") == before.min(2),
+        "the mirror was passed by"
+    );
+    conf(
+        "[[registry]]\nprefix = \"*.invalid\"\nblocked = true\n[[registry]]\nlocation = \"registry.invalid:5000\"\nblocked = true\n",
+    );
     let ran = pull_with(&scratch, &[], NOWHERE, &[]);
     assert!(!ran.ok && ran.err.contains("registries.conf blocks"), "{}", ran.err);
     conf("[[registry]\n");

@@ -45,9 +45,14 @@ fn setup() -> Scratch {
 
 fn as_nobody(scratch: &Scratch, wrapper: &[&str], args: &[&str]) -> Ran {
     let lade = scratch.path("lade");
-    let words: Vec<&str> = wrapper.iter().copied().chain([lade.to_str().unwrap()]).chain(args.iter().copied()).collect();
+    let words: Vec<&str> =
+        wrapper.iter().copied().chain([lade.to_str().unwrap()]).chain(args.iter().copied()).collect();
     let mut command = Command::new(words[0]);
-    command.args(&words[1..]).env_clear().env("HOME", scratch.path("home")).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+        .args(&words[1..])
+        .env_clear()
+        .env("HOME", scratch.path("home"))
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command.current_dir(scratch.path("home")).uid(NOBODY).gid(NOBODY);
     finished(command.output().unwrap())
 }
@@ -91,10 +96,16 @@ fn the_root_of_a_user_namespace_mounts() {
     // The mount ends with its namespace, so what it shows is copied out within it.
     let script = "\"$0\" \"$@\" >&2 && cp -a mounted/rootfs seen && grep -c ' /[^ ]*mounted/rootfs .* overlay ' /proc/self/mountinfo";
     let wrapper = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script];
-    let ran = ok(as_nobody(&scratch, &wrapper, &["--root", "home", "bundle", "t", "mounted"].map(|w| if w == "home" { ".local/share/lade" } else { w })));
+    let ran = ok(as_nobody(
+        &scratch,
+        &wrapper,
+        &["--root", "home", "bundle", "t", "mounted"]
+            .map(|w| if w == "home" { ".local/share/lade" } else { w }),
+    ));
     assert_eq!(ran.out.trim(), "1", "no overlay: {}", ran.err);
     look(&scratch.path("home/seen"));
-    let (mut a, mut b) = (snapshot(&scratch.path("home/seen")), snapshot(&scratch.path("home/copied/rootfs")));
+    let (mut a, mut b) =
+        (snapshot(&scratch.path("home/seen")), snapshot(&scratch.path("home/copied/rootfs")));
     // cp gives the directory it was told to make its mode and time too, but later than lade looks at it.
     (a.remove(&b""[..]), b.remove(&b""[..]));
     assert!(a == b, "{}", difference(&a, &b));

@@ -74,10 +74,8 @@ fuzz_target!(|pieces: Vec<Piece>| {
     let dir = OwnedFd::from(fs::File::open(&layer).expect("a directory"));
     let limits = Limits::default();
     // A thread of its own: unpacking fences it in for good.
-    let unpacked = std::thread::scope(|scope| {
-        let marks = OverlayXattr::Trusted;
-        scope.spawn(|| unpack(bytes.as_slice(), &dir, bytes.len() as u64, &limits, marks)).join()
-    });
+    let run = || unpack(bytes.as_slice(), &dir, bytes.len() as u64, &limits, OverlayXattr::Trusted);
+    let unpacked = std::thread::scope(|scope| scope.spawn(run).join());
     if unpacked.expect("no panic").is_ok() {
         no_whiteouts(&layer);
     }

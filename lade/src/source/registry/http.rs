@@ -267,6 +267,12 @@ fn network(e: &ureq::Error, what: &str) -> Error {
         other => other.to_string(),
     };
     let error = Error::new(format!("{what}: {text}"));
+    // The server's alert comes as an error of the stream.
+    if text.contains("CertificateRequired") {
+        return error.hint(
+            "the registry wants a client certificate: client.cert and client.key in certs.d/HOST give one",
+        );
+    }
     let certificate =
         text.contains("certificate") || matches!(e, ureq::Error::Tls(_) | ureq::Error::Rustls(_));
     if text.contains("certificate") {

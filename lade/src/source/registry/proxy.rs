@@ -40,7 +40,9 @@ fn covers(exception: &str, url: &Url) -> bool {
         return true;
     }
     let domain = match exception.rsplit_once(':') {
-        Some((domain, port)) if url.authority.ends_with(&format!(":{port}")) && !domain.contains(':') => domain,
+        Some((domain, port)) if url.authority.ends_with(&format!(":{port}")) && !domain.contains(':') => {
+            domain
+        }
         _ => exception,
     };
     let domain = domain.trim_start_matches('*').trim_start_matches('.').to_ascii_lowercase();
