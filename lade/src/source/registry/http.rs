@@ -268,7 +268,7 @@ fn network(e: &ureq::Error, what: &str) -> Error {
     };
     let error = Error::new(format!("{what}: {text}"));
     // The server's alert comes as an error of the stream.
-    if text.contains("CertificateRequired") {
+    if text.contains("CertificateRequired") || text.contains("alert: BadCertificate") {
         return error.hint(
             "the registry wants a client certificate: client.cert and client.key in certs.d/HOST give one",
         );
