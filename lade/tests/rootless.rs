@@ -107,7 +107,8 @@ fn the_root_of_a_user_namespace_mounts() {
     let (mut a, mut b) =
         (snapshot(&scratch.path("home/seen")), snapshot(&scratch.path("home/copied/rootfs")));
     // cp gives the directory it was told to make its mode and time too, but later than lade looks at it.
-    (a.remove(&b""[..]), b.remove(&b""[..]));
+    a.remove(&b""[..]);
+    b.remove(&b""[..]);
     assert!(a == b, "{}", difference(&a, &b));
     ok(as_nobody(&scratch, &wrapper[..4], &["--root", ".local/share/lade", "bundle", "--remove", "mounted"]));
 }
