@@ -48,10 +48,11 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         fifo: None,
         init: Some(init.as_fd()),
         ignored,
+        streams: None,
     };
     let doing = |error: Error| error.context("unable to start container process");
-    let mut child =
-        spawn::start(&plan, materials, &mut NoHooks { state: &state, plan: &plan }).map_err(doing)?;
+    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan };
+    let mut child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
     if let Some(path) = &options.pid_file {
         pid_file::write(path, child.pid)?;
     }
@@ -201,9 +202,10 @@ fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<Li
 }
 
 /// A process that is added to a container has no hooks of its own, but the same filter.
-struct NoHooks<'a> {
-    state: &'a State,
-    plan: &'a Plan,
+pub(super) struct NoHooks<'a> {
+    pub(super) state: &'a State,
+    pub(super) status: Status,
+    pub(super) plan: &'a Plan,
 }
 
 impl spawn::Host for NoHooks<'_> {
@@ -212,6 +214,6 @@ impl spawn::Host for NoHooks<'_> {
     }
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
-        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, Status::Running, child.pid, &listener)
+        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, self.status, child.pid, &listener)
     }
 }

@@ -40,6 +40,7 @@ mod seccomp_agent;
 mod spec;
 mod special_mounts;
 mod start;
+mod start_container;
 mod state;
 mod stdio;
 mod terminal;
