@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use clap::ArgMatches;
+use nix::errno::Errno;
 use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Spec};
 
 use super::console::Mode;
@@ -12,9 +13,9 @@ use super::exec::{ExecOptions, Overrides, ProcessSource};
 use super::global::Global;
 use super::{agent, console, destroy, environment, pid_file};
 use crate::bundle;
-use crate::cgroup::{Cgroup, Join};
+use crate::cgroup::{self, Cgroup, Join, resctrl};
 use crate::container::{Container, ProcessRef, State, Status};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, While};
 use crate::plan::{self, Plan};
 use crate::spawn::{self, Child, Foreground, Materials, Terminal};
 use crate::spec::{self, list};
@@ -40,7 +41,8 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     let plan = plan(options, &state, &spec, &process)?;
     let (_, ignored) = ProcessRef::of_caller()?;
     let foreground = (!options.detach).then(|| Foreground::new(false)).transpose()?;
-    let join = join(cgroup, options)?;
+    let pid = state.init.map_or(0, |init| init.pid);
+    let join = join(cgroup, options, pid)?;
     let materials = Materials {
         tasks: join.tasks(),
         cgroup: join.into_cgroup(),
@@ -51,8 +53,13 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         streams: None,
     };
     let doing = |error: Error| error.context("unable to start container process");
-    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan };
+    let fallback = options.cgroups.is_empty().then_some(pid);
+    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan, fallback };
     let mut child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
+    if let Some(record) = &state.resctrl {
+        resctrl::join(&record.group, record.monitor.as_deref(), child.pid)
+            .or_unable(|| format!("join the resctrl group {}", record.group))?;
+    }
     if let Some(path) = &options.pid_file {
         pid_file::write(path, child.pid)?;
     }
@@ -100,20 +107,18 @@ fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process) ->
     Ok(plan)
 }
 
-fn join(cgroup: Option<Cgroup>, options: &ExecOptions) -> Result<Join> {
-    let Some(mut cgroup) = cgroup else { return Ok(Join::default()) };
-    for sub in &options.cgroups {
-        match sub.controllers.as_slice() {
-            [] => cgroup = cgroup.below(None, &sub.path)?,
-            controllers => {
-                for controller in controllers {
-                    cgroup = cgroup.below(Some(controller), &sub.path)?;
-                }
-            }
+fn join(cgroup: Option<Cgroup>, options: &ExecOptions, init: i32) -> Result<Join> {
+    let Some(cgroup) = cgroup else { return Ok(Join::default()) };
+    let joined = cgroup.below(&options.cgroups)?.join();
+    let joined = match joined {
+        // A container may have moved itself into another v2 cgroup, and its own be gone.
+        Err(error) if error.errno() == Some(Errno::ENOENT) && options.cgroups.is_empty() => {
+            cgroup::join_process(init).map_err(|_| error)
         }
-    }
-    let doing = |error: Error| error.context("error adding pid to the container's cgroups");
-    cgroup.join().map_err(|error| doing(error).context("unable to start container process"))
+        joined => joined,
+    };
+    let doing = |error: Error| error.context("error adding pid of the new process to cgroups");
+    joined.map_err(|error| doing(error).context("unable to start container process"))
 }
 
 /// The whole process from a file, or the container's own with what the flags say put over it.
@@ -214,6 +219,8 @@ pub(super) struct NoHooks<'a> {
     pub(super) state: &'a State,
     pub(super) status: Status,
     pub(super) plan: &'a Plan,
+    /// Whose v2 cgroup will do where the container's own takes no process.
+    pub(super) fallback: Option<i32>,
 }
 
 impl spawn::Host for NoHooks<'_> {
@@ -223,5 +230,9 @@ impl spawn::Host for NoHooks<'_> {
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
         agent::tell(self.plan.seccomp_agent.as_ref(), self.state, self.status, child.pid, &listener)
+    }
+
+    fn other_cgroup(&mut self) -> Option<Join> {
+        cgroup::join_process(self.fallback?).ok()
     }
 }

@@ -69,7 +69,7 @@ fn start_inside(
         ignored,
         streams: Some(streams),
     };
-    let mut host = NoHooks { state, status: Status::Created, plan: &plan };
+    let mut host = NoHooks { state, status: Status::Created, plan: &plan, fallback: None };
     let child = spawn::start(&plan, materials, &mut host)?;
     child.go_and_execute(&plan)?;
     child.hand_over()

@@ -94,5 +94,11 @@ fn access_time_changes_when_a_mode_is_named() {
     have(&flags(Container::new(), "noatime", &["bind", "relatime"]), &["relatime"], &["noatime"]);
     let strict = flags(Container::new(), "noatime", &["bind", "strictatime"]);
     have(&strict, &[], &["noatime", "relatime"]);
+    have(
+        &flags(Container::new(), "noatime", &["bind", "nodiratime"]),
+        &["relatime", "nodiratime"],
+        &["noatime"],
+    );
+    have(&flags(Container::new(), "nodiratime", &["bind", "strictatime"]), &[], &["nodiratime", "relatime"]);
     have(&flags(Container::new(), "rw", &["bind", "noatime", "atime"]), &["relatime"], &["noatime"]);
 }
