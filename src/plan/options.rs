@@ -79,7 +79,7 @@ pub(super) const WORDS: &[(&str, Word)] = &[
     ("bind", Bind(Depth::One)),
     ("defaults", Nothing),
     ("dev", off(ATTR_NODEV)),
-    ("diratime", off(ATTR_NODIRATIME)),
+    ("diratime", Unset(ATTR_NODIRATIME)),
     ("dirsync", Filesystem("dirsync")),
     ("exec", off(ATTR_NOEXEC)),
     ("idmap", IdMap(Depth::One)),

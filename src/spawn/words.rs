@@ -142,9 +142,9 @@ fn hint(step: &Step, errno: Errno) -> Option<&'static str> {
         (Step::SelinuxLabel(_) | Step::KeyLabel(_), Errno::EINVAL) => {
             Some("selinux may be disabled or not supported, or the policy may not know the label")
         }
-        (Step::Scheduler(SchedAttr { policy: 6, .. }), Errno::EPERM) => {
-            Some("SCHED_DEADLINE is not to be had with a cpuset of some CPUs")
-        }
+        (Step::Scheduler(SchedAttr { policy: 6, .. }), Errno::EPERM) => Some(
+            "as SCHED_DEADLINE the process scheduler can't be used together with AllowedCPUs (linux.resources.cpu.cpus)",
+        ),
         (Step::Scheduler(_), Errno::EPERM) => {
             Some("realtime policies may need a share of the cpu cgroup: linux.resources.cpu.realtimeRuntime")
         }

@@ -91,6 +91,7 @@ fn access_time_changes_when_a_mode_is_named() {
     for option in ["atime", "norelatime", "nostrictatime"] {
         have(&flags(Container::new(), "noatime", &["bind", option]), &["noatime"], &["relatime"]);
     }
+    have(&flags(Container::new(), "nodiratime", &["bind", "diratime"]), &["nodiratime"], &[]);
     have(&flags(Container::new(), "noatime", &["bind", "relatime"]), &["relatime"], &["noatime"]);
     let strict = flags(Container::new(), "noatime", &["bind", "strictatime"]);
     have(&strict, &[], &["noatime", "relatime"]);
