@@ -64,7 +64,11 @@ fn wanted(spec: &Spec) -> Result<Vec<Device>> {
             uid: device.uid().unwrap_or(0),
             gid: device.gid().unwrap_or(0),
         };
-        wanted.push(Device { path: in_root(device.path(), || format!("{place}/path"))?, node, place });
+        let path = in_root(device.path(), || format!("{place}/path"))?;
+        // Privileged containers are given every device of the host, this one too; the container's is a link.
+        if path.0.as_bytes() != b"dev/ptmx" {
+            wanted.push(Device { path, node, place });
+        }
     }
     for (name, major, minor) in DEFAULTS {
         let path = InRoot(c_string(format!("dev/{name}"), String::new)?);
