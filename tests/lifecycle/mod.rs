@@ -34,6 +34,7 @@ mod process;
 mod propagation;
 mod ps;
 mod rlimits;
+mod rootless;
 mod run;
 mod seccomp;
 mod seccomp_agent;
