@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many containers, one after the other and at once: 10 and 10 in a row and together, or with LONG=1 500 and 50."""
+import os
+
+ROW, TOGETHER = (500, 50) if os.environ.get("LONG") else (10, 10)
+
+
+def many(walk, run, what):
+    """run: a line for one container, with $i in its name; it says `done-$i`."""
+    row = f"for i in $(seq {ROW}); do {run}; done"
+    together = f"for i in $(seq {TOGETHER}); do {run} & p=\"$p $!\"; done; for j in $p; do wait $j || exit 1; done"
+    for name, line, count in ((f"{ROW} in a row", row, ROW), (f"{TOGETHER} at once", together, TOGETHER)):
+        walk.step(f"{name}: {what}", f"({line}) | grep -c done-", f"^{count}$", limit=count * 3 + 60)
+
+
+def many_of_ctr(walk, run, image):
+    many(walk, f"{run} --rm {image} many-$BASHPID-$i echo done-$i", "ctr run --rm")
