@@ -36,7 +36,7 @@ def layer(files):
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
-            entry.mode = 0o1777 if name == "tmp" else 0o755
+            entry.mode = {"tmp": 0o1777, "bin/busybox": 0o755}.get(name, 0o755 if content is None else 0o644)
             if content is None:
                 entry.type = tarfile.DIRTYPE
             elif isinstance(content, tuple):
@@ -85,6 +85,6 @@ def make():
     (LAYOUT / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": manifests}))
     for name in ("busybox", "layered", "pause"):
         whole = f"{PREFIX}{name}:latest"
-        machine.sh(f"lade pull -q --name {whole} oci:{LAYOUT}:{name}")
+        machine.sh(f"lade pull -q --name {whole} oci:{LAYOUT}:{name} >/dev/null")
         for form in ("oci", "docker"):
             machine.sh(f"lade save {whole} -o {form}-archive:{ARCHIVES}/{name}.{form}.tar")

@@ -7,6 +7,7 @@ nothing of it can reach or outlive the real machine.
     machine.leftovers()                 what a client left, to be called at the end
 """
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 STORE = Path("/var/lib/walk")  # on a tmpfs: the layers, images and logs of everything that runs in there
 TARE = "/usr/local/bin/tare"
-PRIVATE = ("/etc", "/usr/local", "/opt")
-EMPTY = ("/run", "/tmp", "/var/lib/containerd", "/var/lib/docker", "/var/lib/containers", "/var/lib/cni",
+PRIVATE = ("/etc", "/opt")
+EMPTY = ("/run", "/tmp", "/usr/local", "/var/lib/containerd", "/var/lib/docker", "/var/lib/containers", "/var/lib/cni",
          "/var/lib/docker-registry", "/dev/shm")
 
 
@@ -46,7 +47,7 @@ def outside():
     for place in places:
         make_cgroup(place)
     environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "WALK_MACHINE": name,
-                   "WALK_RUNTIME": runtime, "WALK_LADE": lade, "HOME": "/root", "TERM": "xterm", "LC_ALL": "C.UTF-8",
+                   "WALK_RUNTIME": runtime, "WALK_LADE": lade, "LONG": os.environ.get("LONG", ""), "HOME": "/root", "TERM": "xterm", "LC_ALL": "C.UTF-8",
                    "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, preexec_fn=lambda: join(places))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -124,14 +125,19 @@ def set_up():
         sh(f"mkdir -p {layer}/upper {layer}/work; mount -t overlay walk {path} "
            f"-o lowerdir={path},upperdir={layer}/upper,workdir={layer}/work")
     show_cgroups()
-    copies = {os.environ["WALK_LADE"]: "/usr/local/bin/lade", os.environ["WALK_RUNTIME"]: TARE}
-    for source, target in copies.items():  # another runtime goes by the name tare too: one configuration for all
-        sh(f"install -D {source} {target}.new; mv {target}.new {target}")
+    # Opened before anything is covered: they may lie there.
+    binaries = {name: os.open(os.environ[f"WALK_{name.upper()}"], os.O_RDONLY) for name in ("lade", "runtime")}
     for path in EMPTY:
         if TOP.is_relative_to(path):
             continue
         mode = "1777" if path in ("/tmp", "/dev/shm") else "755"
         sh(f"mkdir -p {path}; mount -t tmpfs -o mode={mode} walk {path}")
+    sh("mkdir /usr/local/bin /usr/local/sbin")
+    # Another runtime goes by the name tare too: one configuration for all.
+    for source, target in ((binaries["lade"], "/usr/local/bin/lade"), (binaries["runtime"], TARE)):
+        with os.fdopen(source, "rb") as binary, open(target, "wb") as copy:
+            shutil.copyfileobj(binary, copy)
+            os.fchmod(copy.fileno(), 0o755)
     # As udev and systemd leave a machine: shared mounts, devices that anybody may open.
     sh("mount --make-rshared /; hostname walk; ip link set lo up; mkdir /run/lock")
     for name, major, minor in (("net/tun", 10, 200), ("fuse", 10, 229)):
@@ -161,6 +167,16 @@ def reap(script):
         pid, status = os.wait()
         if pid == child:
             return os.waitstatus_to_exitcode(status)
+
+
+def bounding_set():
+    """In hexadecimal digits. A virtual machine may have fewer capabilities than its kernel knows."""
+    return next(line.split()[1] for line in open("/proc/self/status") if line.startswith("CapBnd"))
+
+
+def all_capabilities():
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+    return int(bounding_set(), 16) == (2 << last) - 1
 
 
 # ----------------------------------------------------------------------------------------------------- leftovers
