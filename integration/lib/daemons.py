@@ -23,7 +23,8 @@ class Daemon:
             if self.child.poll() is not None:
                 break
             time.sleep(0.1)
-        raise SystemExit(f"{name} did not start:\n" + "\n".join(self.log.read_text().splitlines()[-20:]))
+        self.child.kill()
+        raise SystemExit(f"{name} did not start:\n" + "\n".join(self.log.read_text().splitlines()[-40:]))
 
     def stop(self):
         self.child.terminate()
@@ -52,7 +53,8 @@ def configure(path, text):
 def containerd(configuration=""):
     """With what docs/clients.md adds to its configuration, and with what this machine needs besides."""
     configure("/etc/containerd/config.toml", "version = 2\noom_score = 0\n" + configuration)
-    return Daemon("containerd", ready="ctr version")
+    cri = "io.containerd.grpc.v1.cri" not in configuration.partition("disabled_plugins")[2]
+    return Daemon("containerd", ready="ctr plugins ls | grep -E ' cri .* ok *$'" if cri else "ctr version")
 
 
 def dockerd(*flags):
