@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private machine for a client and its daemons: own network, mount, pid, ipc, uts and cgroup namespaces, own /run,
-/etc, /usr/local and /var/lib. In it every daemon runs with its default paths, configured as docs/clients.md says, and
+/etc, /usr/local, /var/lib and homes. In it every daemon runs with its default paths, configured as docs/clients.md says, and
 nothing of it can reach or outlive the real machine.
 
     machine.enter("docker.io", ...)     restarts the calling script in there, as the child of a PID 1 that reaps
@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-STORE = Path("/var/lib/walk")  # on a tmpfs: the layers, images and logs of everything that runs in there
+STORE = Path("/mnt")  # on a tmpfs: the layers, images and logs of everything that runs in there
 TARE = "/usr/local/bin/tare"
-PRIVATE = ("/etc", "/opt")
-EMPTY = ("/run", "/tmp", "/usr/local", "/var/lib/containerd", "/var/lib/docker", "/var/lib/containers", "/var/lib/cni",
-         "/var/lib/docker-registry", "/dev/shm")
+PRIVATE = ("/etc", "/home", "/opt", "/root", "/var/lib")  # as they are, but what is changed in them stays here
+EMPTY = ("/run", "/tmp", "/usr/local", "/dev/shm", "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker",
+         "/var/lib/tare")
 
 
 def sh(line):
@@ -27,11 +27,13 @@ def sh(line):
 
 
 def enter(*packages):
-    """Returns only in the private machine."""
+    """Returns only in the private machine. With --install, the packages are all."""
     if os.environ.get("WALK_MACHINE"):
         return
     subprocess.run([TOP / "hack/install", "busybox-static", "python3", "iproute2", "util-linux", *packages], check=True)
-    sys.exit(outside())
+    if "--install" not in sys.argv:
+        sys.exit(outside())
+    sys.exit()
 
 
 # ----------------------------------------------------------------------------------------------------- outside
@@ -119,7 +121,7 @@ def remove_cgroup(place):
 # ----------------------------------------------------------------------------------------------------- inside
 
 def set_up():
-    sh("mount --make-rprivate /; mkdir -p /var/lib/walk; mount -t tmpfs -o mode=755 walk /var/lib/walk")
+    sh(f"mount --make-rprivate /; mount -t tmpfs -o mode=755 walk {STORE}")
     for path in PRIVATE:
         layer = STORE / path.strip("/").replace("/", "-")
         sh(f"mkdir -p {layer}/upper {layer}/work; mount -t overlay walk {path} "

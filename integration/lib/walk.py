@@ -31,7 +31,6 @@ class Walk:
         self.runtime = Path(os.environ["WALK_RUNTIME"]).name
         self.passed = self.failed = 0
         self.expected = expected_failures(client, self.runtime)
-        self.only = re.compile(os.environ.get("ONLY", ""))
         print(f"== {client} on {self.runtime}")
 
     def steps(self, table):
