@@ -149,6 +149,8 @@ def set_up():
 
 def show_cgroups():
     mounts = hierarchies()
+    if os.environ["WALK_RUNTIME"].endswith("crun"):  # 1.8.1 refuses a hybrid whose v2 hierarchy has any controller
+        mounts = [(where, option) for where, option in mounts if option] or mounts
     if len(mounts) > 1 or mounts[0][1]:
         sh("mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup")
     for where, option in mounts:
