@@ -224,17 +224,9 @@ pub enum Source {
 pub struct CgroupTree {
     pub target: InRoot,
     pub attr: Attr,
-    pub hierarchies: Vec<OwnCgroup>,
+    /// Host directories, each with its name below the target; one without a name is the target.
+    pub hierarchies: Vec<(CString, CString)>,
     pub links: Vec<(CString, CString)>,
-}
-
-#[derive(Debug)]
-pub struct OwnCgroup {
-    /// Below the target; where empty, the target itself.
-    pub name: CString,
-    pub path: CString,
-    /// Who may not make `path` has its process here: that of the caller.
-    pub otherwise: Option<CString>,
 }
 
 /// A device node or fifo.

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `mounts[]`: made detached, with their flags on, and attached last, by descriptor to descriptor.
 
-use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::{Done, Fault, Init, copy_up, devices, old_mount, resolve};
 use crate::channel::Note;
-use crate::step::{BindMount, CgroupTree, FsMount, OwnCgroup, Source};
+use crate::step::{BindMount, CgroupTree, FsMount, Source};
 use crate::sys::close::Brief;
 use crate::sys::fs::{self, S_IFDIR};
 use crate::sys::mount::{self, Attr, Depth};
@@ -112,10 +111,10 @@ impl Init<'_> {
     /// A small tmpfs with a bind of each hierarchy in it; or on v2 the one directory itself.
     pub(super) fn cgroup_tree(&mut self, tree: &CgroupTree) -> Done {
         let target = resolve::target_dir(self.root()?, &tree.target)?;
-        if let [cgroup] = tree.hierarchies.as_slice()
-            && cgroup.name.is_empty()
+        if let [(path, name)] = tree.hierarchies.as_slice()
+            && name.is_empty()
         {
-            let own = or_otherwise(cgroup, |path| self.open_source(path, Depth::One))?;
+            let own = self.open_source(path, Depth::One)?;
             set(own.as_fd(), Depth::One, &tree.attr)?;
             return Ok(mount::move_mount(own.as_fd(), target.as_fd())?);
         }
@@ -132,17 +131,17 @@ impl Init<'_> {
             }
         };
         fs::fchdir(top.as_fd())?;
-        for cgroup in &tree.hierarchies {
-            fs::mkdirat(fs::CWD, &cgroup.name, 0o755)?;
-            or_otherwise(cgroup, |path| mount::mount(Some(path), &cgroup.name, None, libc::MS_BIND, None))?;
+        for (path, name) in &tree.hierarchies {
+            fs::mkdirat(fs::CWD, name, 0o755)?;
+            mount::mount(Some(path), name, None, libc::MS_BIND, None)?;
         }
         for (to, name) in &tree.links {
             fs::symlinkat(to, top.as_fd(), name)?;
         }
         match set(top.as_fd(), Depth::Tree, &tree.attr) {
             Err(Fault { errno: Errno::ENOSYS, .. }) => {
-                for cgroup in &tree.hierarchies {
-                    let one = fs::openat(top.as_fd(), &cgroup.name, fs::O_PATH, 0)?;
+                for (_, name) in &tree.hierarchies {
+                    let one = fs::openat(top.as_fd(), name, fs::O_PATH, 0)?;
                     old_mount::remount(one.as_fd(), &tree.attr)?;
                 }
                 Ok(old_mount::remount(top.as_fd(), &tree.attr)?)
@@ -153,13 +152,6 @@ impl Init<'_> {
 }
 
 /// What a bind mount has been asked for, on the mount and on all below it.
-fn or_otherwise<T>(cgroup: &OwnCgroup, show: impl Fn(&CStr) -> sys::Result<T>) -> sys::Result<T> {
-    match (show(&cgroup.path), &cgroup.otherwise) {
-        (Err(Errno::ENOENT), Some(callers)) => show(callers),
-        (shown, _) => shown,
-    }
-}
-
 fn set_all(tree: BorrowedFd<'_>, bind: &BindMount) -> Done {
     set(tree, Depth::One, &bind.attr)?;
     set(tree, Depth::Tree, &bind.tree_attr)

@@ -14,7 +14,7 @@ use super::rootfs::World;
 use super::{Draft, Options, Request, devices, invalid};
 use crate::error::Result;
 use crate::spec::{c_string, list};
-use crate::step::{BindMount, CgroupTree, FsMount, InRoot, OwnCgroup, Source, Step};
+use crate::step::{BindMount, CgroupTree, FsMount, InRoot, Source, Step};
 use crate::sys::mount::{ATTR_RDONLY, Attr, Depth};
 
 pub use options::names as option_names;
@@ -194,12 +194,7 @@ fn cgroups(
             (false, "") => c"unified".to_owned(),
             (false, name) => c_string(name.strip_prefix("name=").unwrap_or(name), at)?,
         };
-        // Optional cgroups are planned right below the caller's.
-        let otherwise = match path.rsplit_once('/') {
-            Some((parent, _)) if cgroup.optional => Some(c_string(parent, at)?),
-            _ => None,
-        };
-        tree.hierarchies.push(OwnCgroup { name, path: c_string(path, at)?, otherwise });
+        tree.hierarchies.push((c_string(path, at)?, name));
         if controllers.contains(',') {
             for one in controllers.split(',') {
                 tree.links.push((c_string(controllers, at)?, c_string(one, at)?));

@@ -34,7 +34,6 @@ mod process;
 mod propagation;
 mod ps;
 mod rlimits;
-mod rootless;
 mod run;
 mod seccomp;
 mod seccomp_agent;
