@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use clap::ArgMatches;
+use nix::errno::Errno;
 use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Spec};
 
 use super::console::Mode;
@@ -12,9 +13,9 @@ use super::exec::{ExecOptions, Overrides, ProcessSource};
 use super::global::Global;
 use super::{agent, console, destroy, environment, pid_file};
 use crate::bundle;
-use crate::cgroup::{Cgroup, Join};
+use crate::cgroup::{self, Cgroup, Join, resctrl};
 use crate::container::{Container, ProcessRef, State, Status};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, While};
 use crate::plan::{self, Plan};
 use crate::spawn::{self, Child, Foreground, Materials, Terminal};
 use crate::spec::{self, list};
@@ -40,7 +41,8 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     let plan = plan(options, &state, &spec, &process)?;
     let (_, ignored) = ProcessRef::of_caller()?;
     let foreground = (!options.detach).then(|| Foreground::new(false)).transpose()?;
-    let join = join(cgroup, options)?;
+    let pid = state.init.map_or(0, |init| init.pid);
+    let join = join(cgroup, options, pid)?;
     let materials = Materials {
         tasks: join.tasks(),
         cgroup: join.into_cgroup(),
@@ -48,10 +50,16 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         fifo: None,
         init: Some(init.as_fd()),
         ignored,
+        streams: None,
     };
     let doing = |error: Error| error.context("unable to start container process");
-    let mut child =
-        spawn::start(&plan, materials, &mut NoHooks { state: &state, plan: &plan }).map_err(doing)?;
+    let fallback = options.cgroups.is_empty().then_some(pid);
+    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan, fallback };
+    let mut child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
+    if let Some(record) = &state.resctrl {
+        resctrl::join(&record.group, record.monitor.as_deref(), child.pid)
+            .or_unable(|| format!("join the resctrl group {}", record.group))?;
+    }
     if let Some(path) = &options.pid_file {
         pid_file::write(path, child.pid)?;
     }
@@ -110,19 +118,17 @@ fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process) ->
     Ok(plan)
 }
 
-fn join(cgroup: Option<Cgroup>, options: &ExecOptions) -> Result<Join> {
-    let Some(mut cgroup) = cgroup else { return Ok(Join::default()) };
-    for sub in &options.cgroups {
-        match sub.controllers.as_slice() {
-            [] => cgroup = cgroup.below(None, &sub.path)?,
-            controllers => {
-                for controller in controllers {
-                    cgroup = cgroup.below(Some(controller), &sub.path)?;
-                }
-            }
+fn join(cgroup: Option<Cgroup>, options: &ExecOptions, init: i32) -> Result<Join> {
+    let Some(cgroup) = cgroup else { return Ok(Join::default()) };
+    let joined = cgroup.below(&options.cgroups)?.join();
+    let joined = match joined {
+        // A container may have moved itself into another v2 cgroup, and its own be gone.
+        Err(error) if error.errno() == Some(Errno::ENOENT) && options.cgroups.is_empty() => {
+            cgroup::join_process(init).map_err(|_| error)
         }
-    }
-    cgroup.join()
+        joined => joined,
+    };
+    joined.map_err(|error| error.context("error adding pid of the new process to cgroups"))
 }
 
 /// The whole process from a file, or the container's own with what the flags say put over it.
@@ -201,9 +207,12 @@ fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<Li
 }
 
 /// A process that is added to a container has no hooks of its own, but the same filter.
-struct NoHooks<'a> {
-    state: &'a State,
-    plan: &'a Plan,
+pub(super) struct NoHooks<'a> {
+    pub(super) state: &'a State,
+    pub(super) status: Status,
+    pub(super) plan: &'a Plan,
+    /// Whose v2 cgroup will do where the container's own takes no process.
+    pub(super) fallback: Option<i32>,
 }
 
 impl spawn::Host for NoHooks<'_> {
@@ -212,6 +221,10 @@ impl spawn::Host for NoHooks<'_> {
     }
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
-        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, Status::Running, child.pid, &listener)
+        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, self.status, child.pid, &listener)
+    }
+
+    fn other_cgroup(&mut self) -> Option<Join> {
+        cgroup::join_process(self.fallback?).ok()
     }
 }

@@ -2,24 +2,25 @@
 //! The container's hooks, at the moments of its life.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use oci_spec::runtime::{Hook, Spec};
 
 use super::agent;
 use super::document::document;
-use crate::cgroup::Made;
-use crate::container::{self, State, Status};
+use crate::cgroup::{Made, resctrl};
+use crate::container::{State, Status};
 use crate::error::Result;
 use crate::log;
+use crate::plan::resctrl::Group;
 use crate::plan::{Agent, Plan};
 use crate::spawn::hooks::{self, Kind, Place};
 use crate::spawn::{self, Child};
 use crate::spec::list;
 use crate::step::HookPoint;
 
-fn of(spec: &Spec, kind: Kind) -> &[Hook] {
+pub(super) fn of(spec: &Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };
     list(match kind {
         Kind::Prestart => hooks.prestart(),
@@ -41,23 +42,6 @@ pub(super) fn run(spec: &Spec, kind: Kind, state: &State, status: Status, pid: i
     hooks::run(hooks, kind, &document(state, status, pid), Place::Runtime(&bundle))
 }
 
-/// In the namespaces of a container whose init is there.
-pub(super) fn run_inside(spec: &Spec, kind: Kind, document: &[u8], place: Place<'_>) -> Result<()> {
-    hooks::run(of(spec, kind), kind, document, place)
-}
-
-/// `startContainer`, in a container whose init is ready: one that fails makes `start` fail, and init ends.
-pub(super) fn run_before_program(spec: &Spec, state: &State, init: BorrowedFd<'_>) -> Result<()> {
-    let own_pids = state.namespaces & libc::CLONE_NEWPID as u64 != 0;
-    let pid = if own_pids { 1 } else { state.init.map_or(0, |init| init.pid) };
-    let place = Place::Container { init, namespaces: state.namespaces };
-    let ran = run_inside(spec, Kind::StartContainer, &document(state, Status::Created, pid), place);
-    if ran.is_err() {
-        container::signal(init, libc::SIGKILL)?;
-    }
-    ran
-}
-
 /// All of them, whatever the others do: the runtime specification wants a warning and no more.
 pub(super) fn run_poststop(spec: &Spec, state: &State) {
     let bundle = CString::new(state.bundle.as_os_str().as_bytes()).unwrap_or_default();
@@ -75,23 +59,40 @@ pub(super) struct Hooks<'a> {
     spec: &'a Spec,
     state: &'a State,
     made: &'a Made<'a>,
+    resctrl: Option<&'a Group>,
     agent: Option<&'a Agent>,
     new_pid_namespace: bool,
     limited: bool,
 }
 
 impl<'a> Hooks<'a> {
-    pub(super) fn new(spec: &'a Spec, state: &'a State, made: &'a Made<'a>, plan: &'a Plan) -> Hooks<'a> {
+    pub(super) fn new(
+        spec: &'a Spec,
+        state: &'a State,
+        (made, resctrl): (&'a Made<'a>, Option<&'a Group>),
+        plan: &'a Plan,
+    ) -> Hooks<'a> {
         let new_pid_namespace = plan.clone & libc::CLONE_NEWPID as u64 != 0;
-        Hooks { spec, state, made, agent: plan.seccomp_agent.as_ref(), new_pid_namespace, limited: false }
+        Hooks {
+            spec,
+            state,
+            made,
+            resctrl,
+            agent: plan.seccomp_agent.as_ref(),
+            new_pid_namespace,
+            limited: false,
+        }
     }
 
     /// Last of all, so that a tight limit need not hold what init needs; but hooks of the runtime may
     /// count on the limits.
-    pub(super) fn limit(&mut self) -> Result<()> {
+    pub(super) fn limit(&mut self, child: &Child) -> Result<()> {
         if !self.limited {
             self.limited = true;
             self.made.limit()?;
+            if let Some(group) = self.resctrl {
+                resctrl::create(group, child.pid)?;
+            }
         }
         Ok(())
     }
@@ -99,7 +100,7 @@ impl<'a> Hooks<'a> {
 
 impl spawn::Host for Hooks<'_> {
     fn hooks(&mut self, point: HookPoint, child: &Child) -> Result<()> {
-        self.limit()?;
+        self.limit(child)?;
         match point {
             HookPoint::CreateRuntime => {
                 run(self.spec, Kind::Prestart, self.state, Status::Creating, child.pid)?;
@@ -109,7 +110,7 @@ impl spawn::Host for Hooks<'_> {
                 let pid = if self.new_pid_namespace { 1 } else { child.pid };
                 let place = Place::Container { init: child.pidfd.as_fd(), namespaces: self.state.namespaces };
                 let document = document(self.state, Status::Creating, pid);
-                run_inside(self.spec, Kind::CreateContainer, &document, place)
+                hooks::run(of(self.spec, Kind::CreateContainer), Kind::CreateContainer, &document, place)
             }
         }
     }

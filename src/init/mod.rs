@@ -11,6 +11,7 @@ mod devices;
 mod finish;
 mod home;
 mod identity;
+mod labels;
 mod membership;
 mod mounts;
 mod old_mount;
@@ -38,6 +39,8 @@ pub struct Work<'p> {
     /// cgroup v1: a `tasks` file of each hierarchy.
     pub tasks: &'p [OwnedFd],
     pub channel: InitEnd,
+    /// Instead of the standard streams of the parent.
+    pub streams: Option<&'p [OwnedFd; 3]>,
     pub args: ExecArgs,
     pub env: ExecArgs,
     /// Which entry of `env` is HOME's, and room for "HOME=" and a path.
@@ -133,6 +136,9 @@ impl<'p> Init<'p> {
     /// signal has closed its end of the channel.
     fn begin(&mut self) -> Done {
         sys::process::set_parent_death_signal(libc::SIGKILL)?;
+        for (number, stream) in (0..).zip(self.work.streams.into_iter().flatten()) {
+            sys::fs::dup_to(stream.as_fd(), number)?;
+        }
         // Of what the parent had open most is not init's: the container's lock, which it would hold on to,
         // the parent's end of the channel, whose end it could then never see, directories of the host.
         self.close_all_but(true);
@@ -191,6 +197,9 @@ impl<'p> Init<'p> {
             Step::IoPriority(value) => Ok(sys::process::set_io_priority(*value)?),
             Step::MemoryPolicy { mode, nodes } => Ok(sys::process::set_memory_policy(*mode, nodes)?),
             Step::Personality(domain) => Ok(sys::process::set_personality(*domain)?),
+            Step::AppArmorProfile(text) => self.set_apparmor_profile(text),
+            Step::SelinuxLabel(label) => self.set_selinux_label(label),
+            Step::KeyLabel(label) => self.set_key_label(label),
             Step::Limits(limits) => self.set_limits(limits),
             Step::NoNewPrivileges => self.set_no_new_privileges(),
             Step::Seccomp { flags, program, listener } => self.load_seccomp(*flags, program, *listener),

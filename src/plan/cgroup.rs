@@ -7,6 +7,7 @@
 mod both;
 mod devices;
 mod ebpf;
+mod update;
 mod v1;
 mod v2;
 mod write;
@@ -17,6 +18,7 @@ use oci_spec::runtime::{LinuxResources, Spec};
 
 pub use devices::{Change, Devices};
 pub use ebpf::compile;
+pub use update::{Update, update};
 pub use write::{Invalid, Missing, Stage, Write};
 
 use crate::error::{Error, Result};

@@ -8,14 +8,18 @@ pub mod cgroup;
 mod devices;
 pub mod explain;
 mod filter;
+mod hooks;
 mod identity;
+mod idmap;
 mod labels;
 mod limits;
 pub mod mounts;
 mod namespaces;
+mod netdev;
 pub mod options;
 mod paths;
 mod process;
+pub mod resctrl;
 mod rootfs;
 mod scheduling;
 pub mod seccomp;
@@ -28,13 +32,16 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{Process, Spec};
 
 use crate::error::{Error, Result};
-use crate::host::Host;
-use crate::spec::list;
-use crate::step::{HookPoint, Planned, Slot, Step};
+use crate::host::{Host, Questions};
+use crate::step::{Planned, Slot, Step};
+use crate::sys::mount::Depth;
 use crate::sys::process::Limit;
 
 pub use filter::Agent;
-pub use namespaces::{IdMap, IdMaps, asks_for_time_namespace};
+pub use hooks::HookProgram;
+pub use idmap::IdMapped;
+pub use namespaces::{IdMap, IdMaps};
+pub use netdev::{NetDevice, NetDevices};
 
 /// What to do, completely.
 #[derive(Debug, Default)]
@@ -47,6 +54,8 @@ pub struct Plan {
     /// Namespaces that the parent enters around the clone, so that init is born in them.
     pub around: Vec<(u64, Slot)>,
     pub id_maps: Option<IdMaps>,
+    /// The parent moves them as soon as init's network namespace is there.
+    pub net_devices: NetDevices,
     pub oom_score_adj: Option<i32>,
     /// The user, as the caller numbers it, who must be able to reopen the standard streams.
     pub stdio_owner: Option<u32>,
@@ -75,11 +84,18 @@ pub enum Request {
         namespace: u64,
         path: PathBuf,
         place: String,
+        foreign: Option<Foreign>,
+    },
+    /// A user namespace that nobody lives in, for the maps of a mount.
+    IdMaps {
+        maps: IdMaps,
+        place: String,
     },
     /// A detached copy of a mount.
     Tree {
         path: CString,
-        tree: bool,
+        depth: Depth,
+        idmap: Option<IdMapped>,
         place: String,
     },
     /// Where the terminal's master goes.
@@ -88,6 +104,13 @@ pub enum Request {
     Fifo,
     /// The container's init, for `exec`.
     Init,
+}
+
+/// Something is set in a namespace that must not be set in the caller's: the error if it is.
+#[derive(Debug)]
+pub struct Foreign {
+    pub what: String,
+    pub place: String,
 }
 
 /// What the command line and the container's directory add to config.json.
@@ -109,20 +132,31 @@ pub struct Options<'a> {
     pub wait_for_start: bool,
 }
 
+/// What config.json makes it worth to ask the host.
+pub fn questions(spec: &Spec, no_pivot: bool) -> Questions {
+    Questions {
+        no_pivot,
+        kernel: namespaces::hang_on_the_kernel(spec),
+        selinux: labels::are_asked_for(spec),
+        resctrl: resctrl::is_asked_for(spec),
+    }
+}
+
 /// A new container.
 ///
 /// # Errors
 /// What config.json asks for cannot be done, or not by this host: the error names the property.
 pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::CgroupPlan) -> Result<Plan> {
     let process = process::checked(spec.process().as_ref(), "/process")?;
-    labels::check_container(spec)?;
+    labels::check(process, host.selinux)?;
     let draft = &mut Draft::default();
     let spaces = namespaces::decide(spec, host)?;
 
     draft.add("/linux/cgroupsPath", Step::JoinCgroups);
     namespaces::enter(draft, &spaces)?;
+    netdev::add_all(draft, spec, host, &spaces)?;
     draft.add("", Step::NewSession);
-    identity::keyring(draft, options.keyring.clone());
+    identity::keyring(draft, process, options.keyring.clone())?;
     namespaces::enter_late(draft, spec, &spaces)?;
     let world = rootfs::World::of(spec, options, host, &spaces)?;
     rootfs::open(draft, &world)?;
@@ -132,7 +166,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     terminal::allocate(draft, process)?;
     paths::make_working_directory(draft, process)?;
     terminal::reopen_null(draft, process);
-    add_hooks(draft, spec);
+    hooks::add(draft, spec);
     paths::mask_and_protect(draft, spec)?;
     sysctl::add_all(draft, spec, &spaces)?;
     rootfs::finish(draft, spec, &world);
@@ -157,12 +191,32 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     scheduling::exec_affinity_final(draft, process)?;
     namespaces::join_container(draft, &spaces);
     draft.add("", Step::NewSession);
-    identity::keyring(draft, options.keyring.clone());
+    identity::keyring(draft, process, options.keyring.clone())?;
     terminal::allocate(draft, process)?;
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
     process::environment(draft, process, options)?;
     Ok(draft.finish(&spaces, process))
+}
+
+/// A `startContainer` hook: as runc has it, a process of the container's own in all but its program and
+/// its streams, for that program is the image's. It has the user, the rights, the cgroups and the filter.
+///
+/// # Errors
+/// As `create`; places are in the hook, where they are not in the process.
+pub fn hook(hook: &HookProgram, spec: &Spec, options: &Options<'_>, namespaces: u64) -> Result<Plan> {
+    let mut process = process::checked(spec.process().as_ref(), "/process")?.clone();
+    process.set_terminal(None);
+    let draft = &mut Draft::default();
+    let spaces = namespaces::of_container(spec, namespaces);
+    draft.add("", Step::JoinCgroups);
+    namespaces::join_container(draft, &spaces);
+    draft.add("", Step::NewSession);
+    identity::keyring(draft, &process, options.keyring.clone())?;
+    become_process(draft, &process, spec, &spaces)?;
+    end(draft, options);
+    process::of_hook(draft, hook, &process, options)?;
+    Ok(draft.finish(&spaces, &process))
 }
 
 /// From "in the container's world" to "the container's process, bar the exec".
@@ -175,7 +229,7 @@ fn become_process(
     terminal::stdio(draft, process, spaces);
     scheduling::add_all(draft, process, spec)?;
     limits::add(draft, process, spaces)?;
-    labels::check(process)?;
+    labels::add(draft, process)?;
     filter::add_early(draft, process, spec)?;
     identity::add(draft, process, spaces)?;
     draft.add("", Step::Settle);
@@ -193,17 +247,6 @@ fn end(draft: &mut Draft, options: &Options<'_>) {
     let listen = options.listen_fds.as_ref().map_or(0, |(n, _)| *n);
     draft.plan.preserved = options.preserve_fds + listen;
     draft.add("/process/args/0", Step::Execute);
-}
-
-fn add_hooks(draft: &mut Draft, spec: &Spec) {
-    let Some(hooks) = spec.hooks() else { return };
-    let prestart = list(hooks.prestart());
-    if !prestart.is_empty() || !list(hooks.create_runtime()).is_empty() {
-        draft.add("/hooks", Step::Hooks(HookPoint::CreateRuntime));
-    }
-    if !list(hooks.create_container()).is_empty() {
-        draft.add("/hooks/createContainer", Step::Hooks(HookPoint::CreateContainer));
-    }
 }
 
 /// A plan in the making.

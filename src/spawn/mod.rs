@@ -9,12 +9,14 @@ mod console;
 mod foreground;
 pub mod hooks;
 mod maps;
+mod netdev;
 pub mod notify;
 mod requests;
 mod words;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::cgroup::Join;
 use crate::channel::{self, Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
 use crate::init::{self, Work};
@@ -38,6 +40,8 @@ pub struct Materials<'a> {
     pub init: Option<BorrowedFd<'a>>,
     /// Signals that our caller had ignored.
     pub ignored: u64,
+    /// Instead of our own standard streams.
+    pub streams: Option<[OwnedFd; 3]>,
 }
 
 /// What the parent does while init waits for it.
@@ -48,6 +52,10 @@ pub trait Host {
     /// # Errors
     /// The start is given up.
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()>;
+    /// The v2 cgroup to be born in when the one that was meant takes no process.
+    fn other_cgroup(&mut self) -> Option<Join> {
+        None
+    }
 }
 
 /// Init, alive and in our hands: dropped without `keep`, it is killed and reaped.
@@ -64,7 +72,7 @@ pub struct Child {
 /// # Errors
 /// A descriptor that cannot be had, a step that failed: init is dead and reaped then.
 pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Result<Child> {
-    let ignored = materials.ignored;
+    let (ignored, streams) = (materials.ignored, materials.streams);
     let (tasks, cgroup, target) = (materials.tasks, materials.cgroup, materials.init);
     let fds = requests::answer(plan, materials.console, materials.fifo, target)?;
     let (parent_end, init_end) = channel::pair().or_unable(|| "make the channel to init".into())?;
@@ -77,22 +85,31 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
         args: ExecArgs::new(plan.args.clone()),
         env: ExecArgs::new(plan.env.clone()),
         home,
+        streams: streams.as_ref(),
         ignored,
         preserved: plan.preserved,
         dumpable_for_maps: plan.id_maps.is_some() && sys::cred::effective_uid() != 0,
     };
     if let Some(uid) = plan.stdio_owner {
-        console::give_stdio(uid)?;
+        console::give_streams(streams.as_ref(), uid)?;
     }
     let around =
         if plan.through.is_none() { requests::Around::enter(plan, &fds)? } else { requests::Around::none() };
-    let cloned = match plan.through {
+    let clone = |cgroup| match plan.through {
         None => match process::clone(plan.clone, cgroup) {
             // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
             Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => clone_and_move(plan.clone, cgroup),
             cloned => cloned,
         },
         Some(user) => process::clone_through(&requests::joins(plan, &fds, user), plan.clone, cgroup),
+    };
+    let cloned = match clone(cgroup) {
+        // Its children have controllers, or it is threaded: a container may make it so (systemd in one, Docker).
+        Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP)) => match host.other_cgroup() {
+            Some(other) => clone(other.into_cgroup()),
+            None => Err(errno),
+        },
+        cloned => cloned,
     };
     let cloned = match cloned {
         Ok(Cloned::Child) => init::run(work),
@@ -103,6 +120,7 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     let (pid, pidfd) = cloned.map_err(words::clone_failed)?;
     drop(work);
     let child = Child { pid, pidfd, channel: parent_end, kept: false };
+    netdev::move_all(plan, &fds, &child)?;
     answer::until_ready(plan, &child, host)?;
     Ok(child)
 }
@@ -147,6 +165,13 @@ impl Child {
     /// From now on it lives without us.
     pub fn keep(&mut self) {
         self.kept = true;
+    }
+
+    /// Somebody else waits for it.
+    pub fn hand_over(mut self) -> Result<hooks::Born> {
+        let pidfd = sys::fs::duplicate(self.pidfd.as_fd()).or_unable(|| "hold a hook".into())?;
+        self.kept = true;
+        Ok(hooks::Born { pid: self.pid, pidfd })
     }
 
     /// Waits for its end.
