@@ -95,7 +95,8 @@ fn default_node_may_be_named_again() {
 fn ptmx_of_the_host_may_be_listed() {
     let ptmx = json!({ "path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2, "fileMode": 0o666 });
     assert_eq!(device(ptmx.clone()).sh("readlink /dev/ptmx").says(), "pts/ptmx");
-    let c = device(ptmx).config(|c| c["mounts"].as_array_mut().unwrap().retain(|m| m["destination"] != "/dev"));
+    let c =
+        device(ptmx).config(|c| c["mounts"].as_array_mut().unwrap().retain(|m| m["destination"] != "/dev"));
     assert_eq!(c.sh("readlink /dev/ptmx").says(), "pts/ptmx");
 }
 
