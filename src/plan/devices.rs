@@ -64,7 +64,11 @@ fn wanted(spec: &Spec) -> Result<Vec<Device>> {
             uid: device.uid().unwrap_or(0),
             gid: device.gid().unwrap_or(0),
         };
-        wanted.push(Device { path: in_root(device.path(), || format!("{place}/path"))?, node, place });
+        let path = in_root(device.path(), || format!("{place}/path"))?;
+        // What every /dev has, as a link to the container's own: some list it with the defaults.
+        if path.0.as_bytes() != b"dev/ptmx" {
+            wanted.push(Device { path, node, place });
+        }
     }
     for (name, major, minor) in DEFAULTS {
         let path = InRoot(c_string(format!("dev/{name}"), String::new)?);

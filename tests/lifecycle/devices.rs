@@ -157,3 +157,10 @@ fn bound_dev_is_left_alone() {
     });
     assert_eq!(c.args(&["ls", "/dev"]).says(), "mine\nnull");
 }
+
+/// Some list it with the defaults; what is there is the link to the container's own.
+#[test]
+fn ptmx_may_be_listed() {
+    let c = device(json!({ "path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2 }));
+    assert_eq!(c.args(&["readlink", "/dev/ptmx"]).says(), "pts/ptmx");
+}
