@@ -121,6 +121,9 @@ impl Init<'_> {
             let unlike = errno == Errno::EINVAL && fs::fstat(target.as_fd())?.is(S_IFDIR) != directory;
             return Err(if unlike { Errno::ENOTDIR.into() } else { errno.into() });
         }
+        if matches!(bind.source, Source::Opened(_)) {
+            leave_peers(tree)?;
+        }
         spread(tree, propagation, depth)
     }
 
@@ -193,6 +196,12 @@ fn spread(mount: BorrowedFd<'_>, propagation: u64, depth: Depth) -> Done {
         }
         done => done,
     }
+}
+
+/// What the parent has cloned is a peer of the host's mounts, on which all that is mounted here would appear. The
+/// kernel makes slaves of the mounts that a new user namespace's mount namespace starts with; so do we.
+pub(super) fn leave_peers(tree: BorrowedFd<'_>) -> Done {
+    spread(tree, libc::MS_SLAVE, Depth::Tree)
 }
 
 /// A new tmpfs, attached nowhere.
