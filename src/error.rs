@@ -123,7 +123,7 @@ impl fmt::Display for Error {
 /// The kernel's reason in lower case: Docker and Podman look for "no such file or directory",
 /// "permission denied", "operation not permitted", case and all.
 pub fn strerror(errno: Errno) -> String {
-    let text = errno.desc();
+    let text = crate::sys::words(errno);
     let mut chars = text.chars();
     match (chars.next(), chars.clone().next()) {
         // "RFS specific error" keeps its capitals, "No such file or directory" does not.
@@ -142,5 +142,31 @@ pub trait While<T> {
 impl<T> While<T> for crate::sys::Result<T> {
     fn or_unable(self, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|errno| Error::sys(format!("unable to {}", what()), errno))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Of every number that the C library has words for.
+    #[cfg(target_env = "gnu")]
+    #[test]
+    fn reasons_are_those_of_strerror() {
+        let unknown = std::io::Error::from_raw_os_error(4000).to_string();
+        let unknown = unknown.split("4000").next().unwrap();
+        let mut wrong = Vec::new();
+        for number in 1..=133 {
+            let theirs = std::io::Error::from_raw_os_error(number).to_string();
+            let theirs = theirs.split(" (os error").next().unwrap();
+            if !theirs.starts_with(unknown) {
+                let ours = strerror(Errno::from_raw(number));
+                if ours.to_lowercase() != theirs.to_lowercase() {
+                    wrong.push((number, ours, theirs.to_owned()));
+                }
+            }
+        }
+        assert_eq!(wrong, []);
     }
 }

@@ -216,6 +216,10 @@ pub struct BindMount {
     pub depth: Depth,
     /// The mount alone.
     pub attr: Attr,
+    /// What clears the flags of the source that a list of flags does not name, where that is allowed.
+    pub unnamed: Attr,
+    /// Flags that `attr` clears, and must not find on the source.
+    pub locked: u64,
     /// It and all mounts below it (`rro` and its family).
     pub tree_attr: Attr,
     pub propagation: (u64, Depth),
@@ -232,6 +236,8 @@ impl BindMount {
 #[derive(Debug)]
 pub enum Source {
     Path(CString),
+    /// What earlier mounts have put into the root, or the image has there.
+    InRoot(InRoot),
     /// The parent has opened it: init, in its user namespace, may not be able to.
     Opened(Slot),
 }

@@ -25,7 +25,7 @@ pub struct Made<'p> {
 /// Where a container's processes will be killed by cgroup, no others may be: to be called before these
 /// paths go into a state that `delete --force` would act upon.
 pub fn refuse_used(plan: &CgroupPlan) -> Result<()> {
-    let key = ["", "freezer", "devices"].iter().find_map(|c| plan.places.iter().find(|place| place.has(c)));
+    let key = ["freezer", "devices", ""].iter().find_map(|c| plan.places.iter().find(|place| place.has(c)));
     let Some(place) = key else { return Ok(()) };
     let path = CString::new(format!("{}/{}", place.mount, place.relative)).unwrap_or_default();
     match sys::fs::lstatat(CWD, &path) {

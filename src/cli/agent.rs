@@ -45,6 +45,7 @@ pub(super) fn tell(
     let text = serde_json::to_vec(&told).map_err(|e| {
         Error::new("unable to describe the process to the seccomp agent").because(e.to_string())
     })?;
-    console::send(&agent.socket, &text, listener.as_fd())
-        .map_err(|error| error.at("/linux/seccomp/listenerPath"))
+    console::send(&agent.socket, &text, listener.as_fd()).map_err(|error| {
+        error.at("/linux/seccomp/listenerPath").context("failed to connect with seccomp agent")
+    })
 }

@@ -66,13 +66,14 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     if let Some(path) = &options.pidfd_socket {
         console::send(path, b"setns", child.pidfd.as_fd())?;
     }
+    let master = console.kept.as_ref().map(spawn::receive_master).transpose()?;
     child.go_and_execute(&plan).map_err(doing)?;
     let Some(foreground) = foreground else {
         child.keep();
         return Ok(0);
     };
-    let mut terminal = match console.kept {
-        Some(ours) => Some(Terminal::new(spawn::receive_master(&ours)?)?),
+    let mut terminal = match master {
+        Some(master) => Some(Terminal::new(master)?),
         None => None,
     };
     Ok(foreground.stay(&mut child, terminal.as_mut())?.code())
@@ -98,22 +99,10 @@ fn running(
 }
 
 fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process) -> Result<Plan> {
-    let plan = plan::exec(
-        process,
-        spec,
-        &plan::Options {
-            id: &options.id,
-            bundle: &state.bundle,
-            rootfs: &state.rootfs,
-            no_pivot: false,
-            keyring: state.keyring.clone().and_then(|name| CString::new(name).ok()),
-            preserve_fds: options.preserve_fds,
-            listen_fds: environment::Activation::read().listen_fds(),
-            notify_dir: None,
-            wait_for_start: false,
-        },
-        state.namespaces,
-    )?;
+    let listen_fds = environment::Activation::read().listen_fds();
+    let plan_options = plan_options(state, options.preserve_fds, listen_fds);
+    let plan = plan::exec(process, spec, &plan_options, state.namespaces)?;
+    log::debug(|| format!("{} steps planned for a process in container {}", plan.steps.len(), options.id));
     plan.warnings.iter().for_each(|warning| log::warn(warning));
     Ok(plan)
 }
@@ -128,7 +117,8 @@ fn join(cgroup: Option<Cgroup>, options: &ExecOptions, init: i32) -> Result<Join
         }
         joined => joined,
     };
-    joined.map_err(|error| error.context("error adding pid of the new process to cgroups"))
+    let doing = |error: Error| error.context("error adding pid of the new process to cgroups");
+    joined.map_err(|error| doing(error).context("unable to start container process"))
 }
 
 /// The whole process from a file, or the container's own with what the flags say put over it.
@@ -204,6 +194,24 @@ fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<Li
         caps.set_ambient(Some(caps.ambient().iter().flatten().chain(&ambient).copied().collect()));
     }
     Ok(caps)
+}
+
+fn plan_options(
+    state: &State,
+    preserve_fds: u32,
+    listen_fds: Option<(u32, Option<String>)>,
+) -> plan::Options<'_> {
+    plan::Options {
+        id: &state.id,
+        bundle: &state.bundle,
+        rootfs: &state.rootfs,
+        no_pivot: false,
+        keyring: state.keyring.clone().and_then(|name| CString::new(name).ok()),
+        preserve_fds,
+        listen_fds,
+        notify_dir: None,
+        wait_for_start: false,
+    }
 }
 
 /// A process that is added to a container has no hooks of its own, but the same filter.

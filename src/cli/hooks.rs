@@ -108,7 +108,9 @@ impl spawn::Host for Hooks<'_> {
             }
             HookPoint::CreateContainer => {
                 let pid = if self.new_pid_namespace { 1 } else { child.pid };
-                let place = Place::Container { init: child.pidfd.as_fd(), namespaces: self.state.namespaces };
+                let rootfs = CString::new(self.state.rootfs.as_os_str().as_bytes()).unwrap_or_default();
+                let (init, namespaces) = (child.pidfd.as_fd(), self.state.namespaces);
+                let place = Place::Container { init, namespaces, dir: &rootfs };
                 let document = document(self.state, Status::Creating, pid);
                 hooks::run(of(self.spec, Kind::CreateContainer), Kind::CreateContainer, &document, place)
             }

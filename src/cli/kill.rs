@@ -60,7 +60,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let state = container.state()?;
     let sent = match state.open_init()? {
         Some(init) => send(&state, init.as_fd(), options.signal),
-        None => Err(Error::new("container not running").of_kind(Kind::NotRunning)),
+        None => send_to_rest(&state, options.signal),
     };
     match sent {
         Err(error) if options.all && error.kind() == Kind::NotRunning => Ok(0),
@@ -84,6 +84,17 @@ fn send(state: &State, init: BorrowedFd<'_>, signal: i32) -> Result<()> {
         return Ok(());
     }
     container::signal(init, signal)
+}
+
+/// Without a pid namespace of its own what is left of a container outlives its init.
+fn send_to_rest(state: &State, signal: i32) -> Result<()> {
+    let shared_pids = state.namespaces & libc::CLONE_NEWPID as u64 == 0;
+    match destroy::cgroup_of(state)? {
+        Some(cgroup) if shared_pids && signal == libc::SIGKILL && !cgroup.pids()?.is_empty() => {
+            cgroup.kill_all()
+        }
+        _ => Err(Error::new("container not running").of_kind(Kind::NotRunning)),
+    }
 }
 
 #[cfg(test)]

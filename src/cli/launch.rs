@@ -25,6 +25,7 @@ use crate::plan::resctrl::Group;
 use crate::plan::{self, Plan};
 use crate::spawn::notify::Notify;
 use crate::spawn::{self, Child, Materials};
+use crate::step::Step;
 use crate::{log, seal};
 
 /// Everything decided, nothing done.
@@ -78,6 +79,11 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
     log::debug(|| format!("{} steps planned for container {id}", plan.steps.len()));
+    for planned in &plan.steps {
+        if let Step::Seccomp { flags, .. } = planned.step {
+            log::debug(|| format!("seccomp filter flags: {flags}"));
+        }
+    }
     plan.warnings.iter().for_each(|warning| log::warn(warning));
     let (creator, ignored) = ProcessRef::of_caller()?;
     let mut state = State::creating(&id, creator)?;
@@ -114,7 +120,8 @@ pub(super) fn launch(
     }
     let spec = bundle.spec.value;
     let started = record(&container, &bundle.config, &state).and_then(|()| {
-        let made = cgroup::create(&cgroup)?;
+        // What another has there is not ours to remove.
+        let made = cgroup::create(&cgroup).inspect_err(|_| state.cgroup = None)?;
         let mut hooks = Hooks::new(&spec, &state, (&made, resctrl.as_ref()), &plan);
         let fifo = (mode == Mode::Create).then(|| container.fifo_make().and_then(|()| container.fifo_open()));
         let materials = Materials {
@@ -130,10 +137,11 @@ pub(super) fn launch(
         hooks.limit(&child)?;
         commit(&container, &mut state, &child, mode)?;
         announce(options, &child)?;
+        let master = console.kept.as_ref().map(spawn::receive_master).transpose()?;
         let notify = if mode == Mode::Create { None } else { notify::bind(&container)? };
-        Ok((child, made, notify))
+        Ok((child, made, notify, master))
     });
-    let (mut child, made, notify) = match started {
+    let (mut child, made, notify, master) = match started {
         Ok(started) => started,
         Err(error) => return Err(give_up(container, &spec, &state, error)),
     };
@@ -151,7 +159,7 @@ pub(super) fn launch(
     if mode != (Mode::Run { detach: false }) {
         child.keep();
     }
-    Ok(Launched { container, state, spec, child, master: console.kept, notify, cgroup })
+    Ok(Launched { container, state, spec, child, master, notify, cgroup })
 }
 
 /// The journal, before the first effect outside of the container's own directory.

@@ -16,7 +16,7 @@ use crate::container::Status;
 use crate::error::{self, Result};
 use crate::seal;
 use crate::spawn::hooks::Kind;
-use crate::spawn::{self, Foreground, Terminal};
+use crate::spawn::{Foreground, Terminal};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RunOptions {
@@ -67,7 +67,7 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     notify::pass_ready(launched.notify, pid, launched.child.pidfd.as_fd())?;
     let Some(foreground) = foreground else { return Ok(0) };
     let mut terminal = match launched.master {
-        Some(ours) => Some(Terminal::new(spawn::receive_master(&ours)?)?),
+        Some(master) => Some(Terminal::new(master)?),
         None => None,
     };
     let exit = foreground.stay(&mut launched.child, terminal.as_mut())?;

@@ -9,9 +9,9 @@ use super::global::Global;
 use super::{destroy, flags, hooks, notify, start_container};
 use crate::container::{Started, Status};
 use crate::error::{Error, Result};
-use crate::seal;
 use crate::spawn::hooks::Kind;
 use crate::spec::{self, list};
+use crate::{seal, spawn};
 
 pub(super) fn command() -> Command {
     flags::command("start", "Start a created container", "<container-id>")
@@ -42,9 +42,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
         Started::Failed { errno, .. } => {
             let args = spec.process().as_ref().map(|process| list(process.args()));
             let name = args.and_then(|args| args.first()).cloned().unwrap_or_default();
-            return Err(Error::sys(format!("exec {name:?}"), errno)
-                .at("/process/args/0")
-                .context("unable to start container process"));
+            return Err(spawn::exec_failed(&name, errno).context("unable to start container process"));
         }
     }
     if let Err(error) = hooks::run(&spec, Kind::Poststart, &state, Status::Running, pid) {

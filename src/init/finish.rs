@@ -51,6 +51,11 @@ impl<'p> Init<'p> {
         self.start = Some(fifo);
         // The parent is gone, and whoever looks in finds the fifo alone.
         sys::close::close_all_but(self.work.preserved, &mut [self.fd(fifo).as_raw_fd()]);
+        // Who gives up a container before its start need not know that TERM would be lost on it; runc's init
+        // ends of these.
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            sys::signal::end_of(signal)?;
+        }
         let mut byte = [0];
         match fs::read(self.fd(fifo), &mut byte)? {
             1 => Ok(()),
@@ -86,9 +91,13 @@ pub(super) fn tell_start(fifo: BorrowedFd<'_>, step: usize, errno: Errno, progra
     // Both are a courtesy of a process that is about to end: there is nobody to tell if they fail.
     let _ = fs::write(fifo, &record);
     let Ok(stderr) = fs::inherited(2) else { return };
-    for text in
-        [b"exec ".as_slice(), program.unwrap_or_default().to_bytes(), b": ", errno.desc().as_bytes(), b"\n"]
-    {
+    for text in [
+        b"exec ".as_slice(),
+        program.unwrap_or_default().to_bytes(),
+        b": ",
+        sys::words(errno).as_bytes(),
+        b"\n",
+    ] {
         let _ = fs::write(stderr, text);
     }
 }

@@ -68,7 +68,17 @@ impl Init<'_> {
 
     /// The clocks of the new time namespace, before anybody is in it.
     pub(super) fn set_time_offsets(&mut self, lines: &CStr) -> Done {
-        let file = sys::fs::open(c"/proc/self/timens_offsets", sys::fs::O_WRONLY)?;
+        let open = || sys::fs::open(c"/proc/self/timens_offsets", sys::fs::O_WRONLY);
+        let file = match open() {
+            // What is not dumpable belongs to the host's root, and the root of a user namespace is not that.
+            Err(Errno::EACCES) => {
+                sys::process::set_dumpable(true)?;
+                let file = open();
+                sys::process::set_dumpable(false)?;
+                file?
+            }
+            file => file?,
+        };
         Ok(sys::fs::write_all(file.as_fd(), lines.to_bytes())?)
     }
 }

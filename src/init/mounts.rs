@@ -18,7 +18,10 @@ impl Init<'_> {
             return Ok(());
         }
         let root = self.root()?;
+        // A directory that we make has no mode to hand on.
+        let inherit = fs.inherit_mode && resolve::target(root, &fs.target).is_ok();
         let target = target_of(root, fs)?;
+        let like = inherit.then(|| target.as_fd());
         if fs.remount {
             return Ok(old_mount::remount_filesystem(fs, target.as_fd())?);
         }
@@ -26,8 +29,10 @@ impl Init<'_> {
         if fs.is_plain() && old_mount::filesystem(fs, target.as_fd()).is_ok() {
             return Ok(());
         }
-        let made = match make(fs, target.as_fd()) {
-            Err(Fault { errno: Errno::ENOSYS, .. }) => return self.mount_the_old_way(fs, &target),
+        let made = match make(fs, like) {
+            Err(Fault { errno: Errno::ENOSYS, .. }) => {
+                return self.mount_the_old_way(fs, target.as_fd(), inherit);
+            }
             Err(fault) => match &fs.bind_fallback {
                 Some(host) if fault.errno == Errno::EPERM => {
                     let tree = self.open_source(host, Depth::Tree)?;
@@ -57,15 +62,15 @@ impl Init<'_> {
         sys::fs::fchdir(dev.as_fd()).is_ok() && old_mount::filesystem_at(fs, name).is_ok()
     }
 
-    fn mount_the_old_way(&self, fs: &FsMount, target: &Brief) -> Done {
+    fn mount_the_old_way(&self, fs: &FsMount, target: BorrowedFd<'_>, inherit: bool) -> Done {
         if fs.copy_up {
             // It takes a filesystem that is made before it is mounted.
             return Err(Errno::ENOSYS.into());
         }
-        old_mount::filesystem(fs, target.as_fd())?;
+        old_mount::filesystem(fs, target)?;
         let made = resolve::target(self.root()?, &fs.target)?;
-        if fs.inherit_mode {
-            fs::chmodat(made.as_fd(), c".", fs::fstat(target.as_fd())?.mode & 0o7777)?;
+        if inherit {
+            fs::chmodat(made.as_fd(), c".", fs::fstat(target)?.mode & 0o7777)?;
         }
         fill(fs, made.as_fd())?;
         spread(made.as_fd(), fs.propagation, Depth::One)
@@ -76,6 +81,18 @@ impl Init<'_> {
         let opened;
         let tree = match &bind.source {
             Source::Opened(slot) => self.fd(*slot),
+            Source::InRoot(path) => {
+                let from = resolve::open(root, path)?;
+                match mount::clone_tree(from.as_fd(), c"", bind.depth) {
+                    Err(Errno::ENOSYS) => {
+                        return old_mount::bind(root, bind, old_mount::FdPath::of(from.as_fd()).path());
+                    }
+                    result => {
+                        opened = Brief::from(result?);
+                        opened.as_fd()
+                    }
+                }
+            }
             Source::Path(path) => match self.open_source(path, bind.depth) {
                 Err(Errno::ENOSYS) => return old_mount::bind(root, bind, path),
                 result => {
@@ -155,6 +172,15 @@ impl Init<'_> {
 
 /// What a bind mount has been asked for, on the mount and on all below it.
 fn set_all(tree: BorrowedFd<'_>, bind: &BindMount) -> Done {
+    // statfs(2) and mount_setattr(2) have the same bits for all that can be locked.
+    if bind.locked != 0 && fs::mount_flags(tree)? & bind.locked != 0 {
+        return Err(Errno::EPERM.into());
+    }
+    match set(tree, Depth::One, &bind.unnamed) {
+        // Locked: the mount comes from a more privileged namespace.
+        Err(Fault { errno: Errno::EPERM, .. }) => {}
+        done => done?,
+    }
     set(tree, Depth::One, &bind.attr)?;
     set(tree, Depth::Tree, &bind.tree_attr)
 }
@@ -206,10 +232,10 @@ fn target_of(root: BorrowedFd<'_>, fs: &FsMount) -> Done<Brief> {
     }
 }
 
-/// The filesystem, detached, with its flags.
-fn make(fs: &FsMount, target: BorrowedFd<'_>) -> Done<Brief> {
+/// The filesystem, detached, with its flags, and the mode of the directory that it is `like`.
+fn make(fs: &FsMount, like: Option<BorrowedFd<'_>>) -> Done<Brief> {
     let context = Brief::from(mount::fsopen(&fs.kind)?);
-    let configured = configure(fs, context.as_fd(), target);
+    let configured = configure(fs, context.as_fd(), like);
     configured.map_err(|errno| Fault { errno, note: kernel_words(context.as_fd()) })?;
     // What is copied up must be writable until it is there.
     let attrs = if fs.copy_up { fs.attrs & !mount::ATTR_RDONLY } else { fs.attrs };
@@ -218,7 +244,7 @@ fn make(fs: &FsMount, target: BorrowedFd<'_>) -> Done<Brief> {
     Ok(made.into())
 }
 
-fn configure(fs: &FsMount, context: BorrowedFd<'_>, target: BorrowedFd<'_>) -> sys::Result<()> {
+fn configure(fs: &FsMount, context: BorrowedFd<'_>, like: Option<BorrowedFd<'_>>) -> sys::Result<()> {
     mount::fsconfig_string(context, c"source", &fs.source)?;
     for (key, value) in &fs.options {
         match value {
@@ -226,8 +252,8 @@ fn configure(fs: &FsMount, context: BorrowedFd<'_>, target: BorrowedFd<'_>) -> s
             None => mount::fsconfig_flag(context, key)?,
         }
     }
-    if fs.inherit_mode {
-        let mode = octal(fs::fstat(target)?.mode & 0o7777);
+    if let Some(like) = like {
+        let mode = octal(fs::fstat(like)?.mode & 0o7777);
         let mode = CStr::from_bytes_with_nul(&mode).map_err(|_| Errno::EINVAL)?;
         mount::fsconfig_string(context, c"mode", mode)?;
     }

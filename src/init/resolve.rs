@@ -45,6 +45,30 @@ impl Path {
         CStr::from_bytes_with_nul(&self.bytes[start..=end]).map_err(|_| Errno::EINVAL)
     }
 
+    /// A link that leads to nothing yet: images have them (`/var/run` to `/run`), and a mount below one
+    /// makes what it names, inside the root. The link's words are put in its place, and the kernel resolves
+    /// the new path in the root as any other. `here` is the directory that the link is in.
+    fn through_link(&mut self, here: BorrowedFd<'_>, start: usize, end: usize, links: usize) -> Result<Path> {
+        if links == 0 {
+            return Err(Errno::ELOOP);
+        }
+        let mut buffer = [0; LONGEST];
+        let words = fs::readlinkat(here, self.part(start, end)?, &mut buffer)?;
+        let mut next = Path { bytes: [0; LONGEST], len: 0 };
+        match words.strip_prefix(b"/") {
+            Some(absolute) => next.push(absolute)?,
+            None => {
+                next.push(&self.bytes[..start])?;
+                next.push(words)?;
+            }
+        }
+        if end < self.len {
+            next.push(b"/")?;
+            next.push(&self.bytes[end + 1..self.len])?;
+        }
+        Ok(next)
+    }
+
     /// Where the name that starts at `start` ends.
     fn end(&self, start: usize) -> usize {
         self.bytes[start..self.len].iter().position(|b| *b == b'/').map_or(self.len, |n| start + n)
@@ -103,16 +127,32 @@ pub(super) fn target_dir(root: BorrowedFd<'_>, path: &InRoot) -> Done<Brief> {
 pub(super) fn target_file(root: BorrowedFd<'_>, path: &InRoot) -> Done<Brief> {
     match target(root, path) {
         Err(fault) if fault.errno == Errno::ENOENT => {
-            let (dir, name) = parent(root, path)?;
-            let dir = outside_proc(dir.into())?;
-            let made = fs::openat(dir.as_fd(), name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o755);
-            match made {
-                // Another container on the same root was faster (BuildKit runs several).
-                Ok(_) | Err(Errno::EEXIST) => target(root, path),
-                Err(e) => Err(e.into()),
-            }
+            make_file(root, Path::of(path.0.as_bytes())?, MOST_LINKS)?;
+            target(root, path)
         }
         result => result,
+    }
+}
+
+/// Empty, with its directories; at the end of a link that leads to nothing too, inside the root.
+fn make_file(root: BorrowedFd<'_>, mut path: Path, links: usize) -> Done {
+    let len = path.len;
+    let start = path.bytes[..len].iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+    let dir = match start {
+        0 => fs::duplicate(root)?,
+        _ => make_path(root, Path::of(&path.bytes[..start - 1])?, MOST_LINKS)?,
+    };
+    let dir = outside_proc(dir.into())?;
+    let flags = O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY;
+    match fs::openat(dir.as_fd(), path.part(start, len)?, flags, 0o755) {
+        Ok(_) => Ok(()),
+        Err(Errno::EEXIST) => match path.through_link(dir.as_fd(), start, len, links) {
+            Ok(next) => make_file(root, next, links - 1),
+            // No link: another container on the same root was faster (BuildKit runs several).
+            Err(Errno::EINVAL) => Ok(()),
+            Err(e) => Err(e.into()),
+        },
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -152,7 +192,10 @@ fn make_path(root: BorrowedFd<'_>, mut path: Path, links: usize) -> Result<Owned
         let found = fs::openat2(root, path.part(0, end)?, O_PATH | O_DIRECTORY, 0, Resolve::InRoot);
         here = match found {
             Err(Errno::ENOENT) => match make_dir(here.as_fd(), path.part(start, end)?) {
-                Err(Errno::ENOTDIR) => return follow(root, here.as_fd(), &mut path, start, end, links),
+                Err(Errno::ENOTDIR) => {
+                    let next = path.through_link(here.as_fd(), start, end, links)?;
+                    return make_path(root, next, links - 1);
+                }
                 result => result?,
             },
             result => result?,
@@ -163,37 +206,6 @@ fn make_path(root: BorrowedFd<'_>, mut path: Path, links: usize) -> Result<Owned
         start = end + 1;
     }
     Ok(here)
-}
-
-/// A link that leads to nothing yet: images have them (`/var/run` to `/run`), and a mount below one
-/// makes what it names, inside the root. The link's words are put in its place, and the kernel resolves
-/// the new path in the root as any other.
-fn follow(
-    root: BorrowedFd<'_>,
-    here: BorrowedFd<'_>,
-    path: &mut Path,
-    start: usize,
-    end: usize,
-    links: usize,
-) -> Result<OwnedFd> {
-    if links == 0 {
-        return Err(Errno::ELOOP);
-    }
-    let mut buffer = [0; LONGEST];
-    let words = fs::readlinkat(here, path.part(start, end)?, &mut buffer)?;
-    let mut next = Path { bytes: [0; LONGEST], len: 0 };
-    match words.strip_prefix(b"/") {
-        Some(absolute) => next.push(absolute)?,
-        None => {
-            next.push(&path.bytes[..start])?;
-            next.push(words)?;
-        }
-    }
-    if end < path.len {
-        next.push(b"/")?;
-        next.push(&path.bytes[end + 1..path.len])?;
-    }
-    make_path(root, next, links - 1)
 }
 
 fn make_dir(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {

@@ -12,8 +12,9 @@ use crate::sys::process;
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "clone init into new namespaces: {}", namespaces(self.clone))?;
-        if let Some(slot) = self.through {
-            writeln!(f, "  through a process in the user namespace of {}", request(&self.requests[slot.0]))?;
+        for (namespace, slot) in &self.through {
+            let of = request(&self.requests[slot.0]);
+            writeln!(f, "  through a process in {} of {of}", namespaces(*namespace))?;
         }
         for (namespace, slot) in &self.around {
             writeln!(f, "  born in {} of {}", namespaces(*namespace), request(&self.requests[slot.0]))?;
@@ -157,6 +158,7 @@ fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         Step::Mount(fs) => write!(f, "mount {} on {}", text(&fs.kind), fs.target),
         Step::Bind(bind) => match &bind.source {
             Source::Path(source) => write!(f, "bind {} on {}", text(source), bind.target),
+            Source::InRoot(source) => write!(f, "bind the container's {source} on {}", bind.target),
             Source::Opened(_) => write!(f, "bind the opened source on {}", bind.target),
         },
         Step::CgroupTree(tree) => write!(f, "show the cgroups on {}", tree.target),

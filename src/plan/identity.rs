@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 
-use oci_spec::runtime::{Capabilities, Process};
+use oci_spec::runtime::{Capabilities, Capability, Process};
 
 use super::namespaces::Namespaces;
 use super::{Draft, invalid};
@@ -41,7 +41,7 @@ pub(super) fn add(draft: &mut Draft, process: &Process, spaces: &Namespaces) -> 
         gid: user.gid(),
         groups: Some(groups.to_vec()),
         umask: Some(user.umask().unwrap_or(0o022)),
-        caps: capabilities(process)?,
+        caps: capabilities(draft, process),
     };
     let cwd = super::process::working_directory(process)?;
     draft.add("/process/cwd", Step::WorkingDirectory { path: cwd.clone(), last: false });
@@ -63,24 +63,29 @@ fn check_id(place: &str, id: u32, mapped: bool) -> Result<()> {
 }
 
 /// A missing list is an empty set; no capabilities at all means that nothing is dropped (runc).
-fn capabilities(process: &Process) -> Result<Option<CapPlan>> {
-    let Some(caps) = process.capabilities() else { return Ok(None) };
+fn capabilities(draft: &mut Draft, process: &Process) -> Option<CapPlan> {
+    let caps = process.capabilities().as_ref()?;
     let set = |names: &Option<Capabilities>| {
         names.iter().flatten().fold(CapSet::default(), |set, cap| CapSet(set.0 | 1 << number(*cap)))
     };
-    Ok(Some(CapPlan {
+    let (permitted, inheritable) = (set(caps.permitted()), set(caps.inheritable()));
+    let raisable = |cap: Capability| (permitted.0 & inheritable.0) >> number(cap) & 1 == 1;
+    let not = caps.ambient().iter().flatten().filter(|cap| !raisable(**cap));
+    let mut not: Vec<_> = not.map(|cap| format!("CAP_{cap}")).collect();
+    if !not.is_empty() {
+        not.sort();
+        let names = not.join(", ");
+        draft.warn(format!("can't raise ambient capability {names}: it must be permitted and inheritable"));
+    }
+    Some(CapPlan {
         bounding: set(caps.bounding()),
-        sets: Caps {
-            effective: set(caps.effective()),
-            permitted: set(caps.permitted()),
-            inheritable: set(caps.inheritable()),
-        },
-        ambient: set(caps.ambient()),
-    }))
+        sets: Caps { effective: set(caps.effective()), permitted, inheritable },
+        ambient: CapSet(set(caps.ambient()).0 & permitted.0 & inheritable.0),
+    })
 }
 
 /// The kernel's number, by the name that both crates know it under.
-fn number(cap: oci_spec::runtime::Capability) -> u8 {
+fn number(cap: Capability) -> u8 {
     let name = format!("CAP_{cap}");
     name.parse::<caps::Capability>().map_or(0, |cap| cap.index())
 }

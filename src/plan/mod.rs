@@ -48,9 +48,9 @@ pub use netdev::{NetDevice, NetDevices};
 pub struct Plan {
     /// The new namespaces that init is born into.
     pub clone: u64,
-    /// A user namespace that init's new namespaces shall belong to: init is born through a process that
-    /// has joined it.
-    pub through: Option<Slot>,
+    /// A user namespace that init's new namespaces shall belong to, among others: init is born through a
+    /// process that has joined them, in this order.
+    pub through: Vec<(u64, Slot)>,
     /// Namespaces that the parent enters around the clone, so that init is born in them.
     pub around: Vec<(u64, Slot)>,
     pub id_maps: Option<IdMaps>,
@@ -153,7 +153,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     let spaces = namespaces::decide(spec, host)?;
 
     draft.add("/linux/cgroupsPath", Step::JoinCgroups);
-    namespaces::enter(draft, &spaces)?;
+    namespaces::enter(draft, &spaces, host)?;
     netdev::add_all(draft, spec, host, &spaces)?;
     draft.add("", Step::NewSession);
     identity::keyring(draft, process, options.keyring.clone())?;
@@ -196,6 +196,8 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
     process::environment(draft, process, options)?;
+    // `create` has told them.
+    draft.plan.warnings.clear();
     Ok(draft.finish(&spaces, process))
 }
 

@@ -15,7 +15,10 @@ use super::{Draft, IdMapped, Options, Request, devices, idmap, invalid};
 use crate::error::Result;
 use crate::spec::{c_string, list};
 use crate::step::{BindMount, CgroupTree, FsMount, InRoot, Source, Step};
-use crate::sys::mount::{ATTR_RDONLY, Attr, Depth};
+use crate::sys::mount::{
+    ATTR_ATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW, ATTR_RDONLY, Attr,
+    Depth,
+};
 
 pub use options::names as option_names;
 
@@ -23,7 +26,7 @@ pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &Cg
     for (i, mount) in list(spec.mounts()).iter().enumerate() {
         let place = format!("/mounts/{i}");
         let parsed = parse(mount);
-        let target = target(draft, mount, &place, parsed.bind.is_some())?;
+        let target = target(draft, mount, &place, parsed.bind.is_some(), world)?;
         let idmap = idmap::add(draft, mount, &place, &parsed, world)?;
         let kind = mount.typ().as_deref().unwrap_or_default();
         // Only the option makes a bind mount: the type of one is a dummy, often "none" or "bind".
@@ -37,13 +40,13 @@ pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &Cg
 }
 
 /// The destination as a path in the root, by words: links are the kernel's business, at the step.
-fn target(draft: &mut Draft, mount: &Mount, place: &str, bind: bool) -> Result<InRoot> {
-    let destination = mount.destination();
+fn target(draft: &mut Draft, mount: &Mount, place: &str, bind: bool, world: &World) -> Result<InRoot> {
+    let destination = world.below_root(mount.destination()).unwrap_or(mount.destination());
     let place = || format!("{place}/destination");
     if destination.as_os_str().is_empty() {
         return Err(invalid(place(), "a mount needs a destination"));
     }
-    if !destination.is_absolute() {
+    if !mount.destination().is_absolute() {
         draft
             .warn(format!("mount destination {} is not absolute: it is taken from /", destination.display()));
     }
@@ -98,18 +101,44 @@ fn bind(
     }
     let source = mount.source().as_ref().filter(|s| !s.as_os_str().is_empty());
     let source = source.ok_or_else(|| invalid(format!("{place}/source"), "a bind mount needs a source"))?;
-    let path = c_string(world.bundle.join(source), || format!("{place}/source"))?;
+    let source = world.bundle.join(source);
+    // What earlier mounts have put into the root only init sees.
+    let at = || format!("{place}/source");
+    let inside = world.below_root(&source).filter(|_| idmap.is_none());
     // To map ids is a right over the filesystem, which init has lost in a user namespace.
-    let source = if world.parent_opens || idmap.is_some() {
+    let source = if let Some(inside) = inside {
+        Source::InRoot(in_root(inside, at)?)
+    } else if world.parent_opens || idmap.is_some() {
+        let path = c_string(source, at)?;
         Source::Opened(draft.request(Request::Tree { path, depth, idmap, place: place.to_owned() }))
     } else {
-        Source::Path(path)
+        Source::Path(c_string(source, at)?)
     };
     let Parsed { attr, tree_attr, .. } = parsed;
     // Without one asked for, a bind mount is private: nothing of the container flows to the host.
     let propagation = parsed.propagation.unwrap_or((libc::MS_PRIVATE, Depth::Tree));
-    draft.add(place, Step::Bind(BindMount { source, target, depth, attr, tree_attr, propagation }));
+    let (unnamed, locked) = inherited(&attr, world.parent_opens);
+    draft.add(
+        place,
+        Step::Bind(BindMount { source, target, depth, attr, unnamed, locked, tree_attr, propagation }),
+    );
     Ok(())
+}
+
+/// As with mount(8): no flag at all leaves a mount as its source is; any flag, and those that are not named
+/// are off. But a user namespace may not take off what the host has locked (mount_namespaces(7)); the parent
+/// opens the mounts of one, so that the kernel would not mind.
+fn inherited(attr: &Attr, in_user_namespace: bool) -> (Attr, u64) {
+    const LOCKABLE: u64 = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
+    let locked = if in_user_namespace { LOCKABLE } else { 0 };
+    const ACCESS_TIME: u64 = ATTR_ATIME | ATTR_NODIRATIME;
+    let named = attr.set | attr.clear;
+    let mut clear = if named == 0 { 0 } else { (LOCKABLE | ATTR_NOSYMFOLLOW) & !named & !locked };
+    // One of these is all of them, and none is as it was.
+    if named & ACCESS_TIME != 0 && !in_user_namespace {
+        clear |= ACCESS_TIME & !named;
+    }
+    (Attr { clear, ..Attr::default() }, attr.clear & locked)
 }
 
 fn filesystem(
@@ -218,6 +247,8 @@ pub(super) fn add_notify(draft: &mut Draft, options: &Options<'_>) -> Result<()>
             target: InRoot(c"run/notify".to_owned()),
             depth: Depth::Tree,
             attr: Attr::default(),
+            unnamed: Attr::default(),
+            locked: 0,
             tree_attr: Attr::default(),
             propagation: (libc::MS_PRIVATE, Depth::Tree),
         }),

@@ -181,12 +181,15 @@ pub(super) fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
 
 /// Into the namespaces that must be there before the rest: all new ones come with the clone, but for
 /// the cgroup namespace (its root is where init is then) and time (entered on exec, Linux 6.2).
-pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces) -> Result<()> {
+pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces, host: &Host) -> Result<()> {
     draft.plan.clone = spaces.new & !(NEWCGROUP | NEWTIME);
     let new_user = spaces.is_new(NEWUSER);
     let mut joined: Vec<_> = spaces.joined.iter().collect();
-    // The user namespace first: the others may belong to it.
-    joined.sort_by_key(|(ns, ..)| *ns != NEWUSER);
+    let user = |ns: u64| ns == NEWUSER;
+    let through = joined.iter().any(|(ns, ..)| user(*ns)) && (draft.plan.clone != 0 || spaces.own(NEWPID));
+    // Without rights of our own the user namespace comes first, as the others may belong to it. The host's
+    // root may join any, as long as it is that: some belong to nobody that it is going to be.
+    joined.sort_by_key(|(ns, ..)| user(*ns) == host.privileged);
     for (namespace, path, place) in joined {
         let request = Request::Namespace {
             namespace: *namespace,
@@ -197,9 +200,10 @@ pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces) -> Result<()> {
         let slot = draft.request(request);
         // A pid namespace is only entered by being born in it. From inside a new user namespace the
         // host's could not be joined any more: init is born in those too.
-        if *namespace == NEWUSER && (draft.plan.clone != 0 || spaces.own(NEWPID)) {
-            draft.plan.through = Some(slot);
-        } else if *namespace == NEWPID || (new_user && *namespace != NEWNS) {
+        let born = *namespace == NEWPID || (new_user && *namespace != NEWNS);
+        if through && (born || *namespace != NEWNS) {
+            draft.plan.through.push((*namespace, slot));
+        } else if born {
             draft.plan.around.push((*namespace, slot));
         } else {
             draft.add(place.clone(), Step::JoinNamespace { namespace: *namespace, slot });

@@ -19,7 +19,9 @@ pub(super) enum Word {
         set: u64,
         clear: u64,
     },
-    /// The same for the mount and all below it.
+    /// Takes back what an earlier word has set of these; the source's own stay, as with mount(8).
+    Unset(u64),
+    /// Attributes of the mount and of all below it.
     TreeAttr {
         set: u64,
         clear: u64,
@@ -41,7 +43,9 @@ pub(super) enum Word {
     Nothing,
 }
 
-use Word::{Attr, Bind, CopyUp, Filesystem, IdMap, Nothing, Propagation, Remount, Superblock, TreeAttr};
+use Word::{
+    Attr, Bind, CopyUp, Filesystem, IdMap, Nothing, Propagation, Remount, Superblock, TreeAttr, Unset,
+};
 
 const fn on(set: u64) -> Word {
     Attr { set, clear: 0 }
@@ -71,7 +75,7 @@ const fn tree_atime(set: u64) -> Word {
 pub(super) const WORDS: &[(&str, Word)] = &[
     ("acl", Superblock { set: libc::MS_POSIXACL, clear: 0 }),
     ("async", Filesystem("async")),
-    ("atime", Attr { set: 0, clear: ATTR_ATIME }),
+    ("atime", Unset(ATTR_ATIME)),
     ("bind", Bind(Depth::One)),
     ("defaults", Nothing),
     ("dev", off(ATTR_NODEV)),
@@ -91,8 +95,8 @@ pub(super) const WORDS: &[(&str, Word)] = &[
     ("noiversion", Superblock { set: 0, clear: libc::MS_I_VERSION }),
     ("nolazytime", Filesystem("nolazytime")),
     ("nomand", Filesystem("nomand")),
-    ("norelatime", Attr { set: 0, clear: ATTR_ATIME }),
-    ("nostrictatime", Attr { set: 0, clear: ATTR_ATIME }),
+    ("norelatime", Unset(ATTR_ATIME)),
+    ("nostrictatime", Unset(ATTR_ATIME)),
     ("nosuid", on(ATTR_NOSUID)),
     ("nosymfollow", on(ATTR_NOSYMFOLLOW)),
     ("private", Propagation(libc::MS_PRIVATE, Depth::One)),
@@ -155,6 +159,10 @@ pub(super) fn parse(mount: &Mount) -> Parsed {
     for option in list(mount.options()) {
         match word(option) {
             Some(Word::Attr { set, clear }) => apply(&mut parsed.attr, set, clear),
+            Some(Word::Unset(attrs)) => {
+                parsed.attr.set &= !attrs;
+                parsed.attr.clear &= !attrs;
+            }
             Some(Word::TreeAttr { set, clear }) => apply(&mut parsed.tree_attr, set, clear),
             Some(Word::Superblock { set, clear }) => {
                 parsed.superblock = parsed.superblock & !clear | set;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The root: opened first, switched to last, and what may not be done in a user namespace.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use oci_spec::runtime::Spec;
 
@@ -67,6 +69,12 @@ impl World {
             host_mounts: if options.no_pivot { host.kernel_mounts.clone() } else { Vec::new() },
             propagation,
         })
+    }
+
+    /// A path of the host that leads into the root, as seen from there. Old configs name destinations so.
+    pub(super) fn below_root<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+        let root = Path::new(OsStr::from_bytes(self.rootfs.as_bytes()));
+        path.strip_prefix(root).ok().filter(|rest| root != Path::new("/") && !rest.as_os_str().is_empty())
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Result, While};
 use crate::spec::c_string;
-use crate::sys::{self, Errno, fs, socket};
+use crate::sys::{self, Errno, fs, socket, tty};
 
 /// These, or our own standard streams, become this user's.
 pub(super) fn give_streams(streams: Option<&[OwnedFd; 3]>, uid: u32) -> Result<()> {
@@ -51,7 +51,10 @@ pub fn send_over(socket: BorrowedFd<'_>, payload: &[u8], fd: BorrowedFd<'_>) -> 
     socket::send_fd(socket, payload, fd).or_unable(|| "send a descriptor".into())
 }
 
-/// The master that init has sent.
+/// The master that init has sent, before the program runs: what that writes ends its lines as they are.
+/// Whoever shows them adds what he needs, our caller's terminal or nobody, where it goes to a file.
 pub fn receive_master(ours: &OwnedFd) -> Result<OwnedFd> {
-    socket::receive_fd(ours.as_fd()).or_unable(|| "receive the terminal".into())
+    let master = socket::receive_fd(ours.as_fd()).or_unable(|| "receive the terminal".into())?;
+    tty::keep_newlines(master.as_fd()).or_unable(|| "set up the terminal".into())?;
+    Ok(master)
 }

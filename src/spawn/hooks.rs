@@ -49,8 +49,9 @@ impl fmt::Display for Kind {
 pub enum Place<'a> {
     /// The runtime's own namespaces, in this directory.
     Runtime(&'a CStr),
-    /// In the namespaces of init while its root is still the host's, its pid namespace included.
-    Container { init: BorrowedFd<'a>, namespaces: u64 },
+    /// In the namespaces of init while its root is still the host's, its pid namespace included, and in this
+    /// directory there.
+    Container { init: BorrowedFd<'a>, namespaces: u64, dir: &'a CStr },
 }
 
 /// A hook's process, just made.
@@ -93,7 +94,7 @@ pub fn run_with(
 fn start(program: &HookProgram, place: Place<'_>, streams: &[OwnedFd; 3]) -> Result<Born> {
     let (args, env) = (ExecArgs::new(program.args.clone()), ExecArgs::new(program.env.clone()));
     let home = match place {
-        Place::Container { init, namespaces } if namespaces & process::NEWPID != 0 => {
+        Place::Container { init, namespaces, .. } if namespaces & process::NEWPID != 0 => {
             let home = sys::fs::open(c"/proc/self/ns/pid", sys::fs::O_RDONLY)
                 .or_unable(|| "hold our own pid namespace".into())?;
             process::setns(init, process::NEWPID)
@@ -128,7 +129,7 @@ fn become_hook(path: &CStr, args: &ExecArgs, env: &ExecArgs, place: Place<'_>, s
         match place {
             // A bundle that is gone by now is no reason not to run.
             Place::Runtime(dir) => drop(sys::fs::chdir(dir)),
-            Place::Container { init, namespaces } => {
+            Place::Container { init, namespaces, dir } => {
                 let rest = namespaces & !process::NEWPID;
                 if rest != 0 {
                     process::setns(init, rest)?;
@@ -137,7 +138,7 @@ fn become_hook(path: &CStr, args: &ExecArgs, env: &ExecArgs, place: Place<'_>, s
                     sys::cred::setresgid(0)?;
                     sys::cred::setresuid(0)?;
                 }
-                sys::fs::chdir(c"/")?;
+                sys::fs::chdir(dir)?;
             }
         }
         signal::default_disposition(libc::SIGPIPE)?;
@@ -148,7 +149,8 @@ fn become_hook(path: &CStr, args: &ExecArgs, env: &ExecArgs, place: Place<'_>, s
         Err(errno) => errno,
     };
     if let Ok(stderr) = sys::fs::inherited(2) {
-        for text in [b"unable to execute ".as_slice(), path.to_bytes(), b": ", errno.desc().as_bytes(), b"\n"]
+        for text in
+            [b"unable to execute ".as_slice(), path.to_bytes(), b": ", sys::words(errno).as_bytes(), b"\n"]
         {
             let _ = sys::fs::write(stderr, text);
         }

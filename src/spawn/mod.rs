@@ -26,6 +26,7 @@ use crate::sys::{self, Errno};
 
 pub use console::{connect_console, console_pair, receive_master, send_over};
 pub use foreground::{Foreground, Terminal};
+pub use words::exec_failed;
 
 /// What a plan needs from outside.
 #[derive(Debug)]
@@ -93,15 +94,15 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     if let Some(uid) = plan.stdio_owner {
         console::give_streams(streams.as_ref(), uid)?;
     }
-    let around =
-        if plan.through.is_none() { requests::Around::enter(plan, &fds)? } else { requests::Around::none() };
-    let clone = |cgroup| match plan.through {
-        None => match process::clone(plan.clone, cgroup) {
+    let around = requests::Around::enter(plan, &fds)?;
+    let joins = requests::joins(plan, &fds);
+    let clone = |cgroup| match joins.as_slice() {
+        [] => match process::clone(plan.clone, cgroup) {
             // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
             Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => clone_and_move(plan.clone, cgroup),
             cloned => cloned,
         },
-        Some(user) => process::clone_through(&requests::joins(plan, &fds, user), plan.clone, cgroup),
+        joins => process::clone_through(joins, plan.clone, cgroup),
     };
     let cloned = match clone(cgroup) {
         // Its children have controllers, or it is threaded: a container may make it so (systemd in one, Docker).

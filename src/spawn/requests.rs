@@ -7,7 +7,6 @@ use super::{maps, words};
 use crate::error::{Error, Result, While};
 use crate::plan::{Foreign, IdMapped, Plan, Request};
 use crate::spec::c_string;
-use crate::step::Slot;
 use crate::sys;
 use crate::sys::process::{self, NEWCGROUP, NEWIPC, NEWNET, NEWPID, NEWTIME, NEWUTS};
 
@@ -75,17 +74,12 @@ pub(super) struct Around {
     home: Vec<(u64, OwnedFd)>,
 }
 
-/// The user namespace, and those to be born in.
-pub(super) fn joins<'f>(plan: &Plan, fds: &'f [OwnedFd], user: Slot) -> Vec<(u64, BorrowedFd<'f>)> {
-    let around = plan.around.iter().map(|(namespace, slot)| (*namespace, fds[slot.0].as_fd()));
-    [(process::NEWUSER, fds[user.0].as_fd())].into_iter().chain(around).collect()
+/// What the way-station joins.
+pub(super) fn joins<'f>(plan: &Plan, fds: &'f [OwnedFd]) -> Vec<(u64, BorrowedFd<'f>)> {
+    plan.through.iter().map(|(namespace, slot)| (*namespace, fds[slot.0].as_fd())).collect()
 }
 
 impl Around {
-    pub(super) fn none() -> Around {
-        Around { home: Vec::new() }
-    }
-
     /// Enters what the plan says, so that the next clone is born there.
     pub(super) fn enter(plan: &Plan, fds: &[OwnedFd]) -> Result<Around> {
         let mut around = Around { home: Vec::new() };

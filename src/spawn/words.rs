@@ -18,7 +18,8 @@ pub(super) fn failed(plan: &Plan, failure: &Failure) -> Error {
         return Error::sys("init failed at a step that nobody knows", failure.errno);
     };
     let error = in_words(plan, &planned.step, failure);
-    let error = if planned.place.is_empty() { error } else { error.at(planned.place.clone()) };
+    let placed = !planned.place.is_empty() && !matches!(planned.step, Step::Execute);
+    let error = if placed { error.at(planned.place.clone()) } else { error };
     match hint(&planned.step, failure.errno) {
         Some(hint) => error.hint(hint),
         None => error,
@@ -42,7 +43,7 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
         (Step::FindProgram(program), _) => no_program(plan, program, errno),
         (Step::Execute, _) => {
             let program = plan.args.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
-            Error::sys(format!("exec {program:?}"), errno)
+            exec_failed(&program, errno)
         }
         (Step::WorkingDirectory { path, .. }, _) => Error::sys(
             format!("chdir to cwd ({:?}) set in config.json failed", path.to_string_lossy()),
@@ -65,6 +66,9 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
                     }
                     None => error,
                 },
+                Note::None if fs.strict_target && errno == Errno::ENOTDIR => {
+                    error.because(format!("filesystem {source:?} must be mounted on ordinary directory"))
+                }
                 Note::None | Note::NotInForce | Note::InsideProc | Note::NotProc => error,
             }
         }
@@ -88,15 +92,29 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
     }
 }
 
+/// The words that people look for when a container does not start, without a place to break them: the
+/// program is there, or it would not have come to this.
+pub fn exec_failed(program: &str, errno: Errno) -> Error {
+    let error = Error::sys(format!("exec {program}"), errno);
+    match errno {
+        Errno::ENOENT => {
+            error.hint("the interpreter that it names after #!, or as an ELF file, is not there")
+        }
+        Errno::ENOEXEC => error.hint("it is made for another architecture, or a script without #!"),
+        _ => error,
+    }
+}
+
 fn source_of(plan: &Plan, bind: &BindMount) -> String {
     let path = match &bind.source {
-        Source::Path(path) => Some(path),
+        Source::Path(path) => path,
+        Source::InRoot(path) => return path.to_string(),
         Source::Opened(slot) => match plan.requests.get(slot.0) {
-            Some(Request::Tree { path, .. }) => Some(path),
-            _ => None,
+            Some(Request::Tree { path, .. }) => path,
+            _ => return String::new(),
         },
     };
-    path.map_or_else(String::new, |path| path.to_string_lossy().into_owned())
+    path.to_string_lossy().into_owned()
 }
 
 /// exec.LookPath's words, as Docker's exit codes 126 and 127 hang on them.

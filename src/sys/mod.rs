@@ -30,6 +30,30 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 pub use nix::errno::Errno;
 
+/// strerror(3)'s words, which clients know, where nix has others; as `&'static str`, for init.
+pub fn words(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EIO => "Input/output error",
+        Errno::EBADF => "Bad file descriptor",
+        Errno::EAGAIN => "Resource temporarily unavailable",
+        Errno::ENOMEM => "Cannot allocate memory",
+        Errno::EXDEV => "Invalid cross-device link",
+        Errno::ENFILE => "Too many open files in system",
+        Errno::ENOTTY => "Inappropriate ioctl for device",
+        Errno::EDOM => "Numerical argument out of domain",
+        Errno::ERANGE => "Numerical result out of range",
+        Errno::EDEADLK => "Resource deadlock avoided",
+        Errno::ENOLCK => "No locks available",
+        Errno::ELOOP => "Too many levels of symbolic links",
+        Errno::EBADMSG => "Bad message",
+        Errno::EOPNOTSUPP => "Operation not supported",
+        Errno::EILSEQ => "Invalid or incomplete multibyte or wide character",
+        Errno::ENETRESET => "Network dropped connection on reset",
+        Errno::EDQUOT => "Disk quota exceeded",
+        errno => errno.desc(),
+    }
+}
+
 pub type Result<T> = std::result::Result<T, Errno>;
 
 /// Turns the -1 of a libc call into the errno it left.

@@ -61,6 +61,18 @@ pub fn default_disposition(signal: i32) -> Result<()> {
     disposition(signal, libc::SIG_DFL)
 }
 
+/// This process ends of it, even as the first of a pid namespace, which the kernel keeps from signals that it
+/// does not handle. exec makes it the default again.
+pub fn end_of(signal: i32) -> Result<()> {
+    extern "C" fn end(signal: i32) {
+        super::process::exit_now(128 + signal);
+    }
+    // SAFETY: all zeroes is a valid sigaction, and the handler makes one system call.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = end as *const () as usize;
+    check_unit(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }.into())
+}
+
 /// A descriptor that every blocked signal can be read from.
 pub fn signalfd() -> Result<OwnedFd> {
     let mask = u64::MAX;

@@ -61,13 +61,22 @@ pub fn settings(tty: BorrowedFd<'_>) -> Result<Settings> {
     Ok(Settings(termios))
 }
 
-/// Every byte goes through as typed; gives back how the terminal was.
+/// Every byte goes through as typed; what is shown still gets its carriage returns here. Gives back how the
+/// terminal was.
 pub fn make_raw(tty: BorrowedFd<'_>) -> Result<Settings> {
     let before = settings(tty)?;
     let mut raw = before.0;
     unsafe { libc::cfmakeraw(&raw mut raw) };
+    raw.c_oflag |= libc::OPOST;
     check(unsafe { libc::tcsetattr(tty.as_raw_fd(), libc::TCSANOW, &raw const raw) }.into())?;
     Ok(before)
+}
+
+/// Off with ONLCR, which a new pty has on.
+pub fn keep_newlines(tty: BorrowedFd<'_>) -> Result<()> {
+    let mut plain = settings(tty)?;
+    plain.0.c_oflag &= !libc::ONLCR;
+    restore(tty, &plain)
 }
 
 pub fn restore(tty: BorrowedFd<'_>, before: &Settings) -> Result<()> {

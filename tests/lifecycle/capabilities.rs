@@ -86,3 +86,17 @@ fn ambient_without_inheritable_is_dropped() {
     let c = with(json!({ "bounding": caps, "permitted": caps, "effective": caps, "ambient": caps }));
     assert_eq!(sets(c)[4], 0);
 }
+
+#[test]
+fn ambient_that_cannot_be_raised_is_told() {
+    only_tare!("runc warns from 1.3 on");
+    let caps = json!(["CAP_KILL", "CAP_CHOWN"]);
+    let c =
+        with(json!({ "bounding": caps, "permitted": caps, "effective": caps, "inheritable": ["CAP_KILL"],
+        "ambient": caps }));
+    let out = c.args(&["grep", "CapAmb", "/proc/self/status"]).run(&[]).ok();
+    assert_eq!(out.stdout(), format!("CapAmb:\t{KILL:016x}\n"));
+    let said = out.stderr();
+    assert!(said.contains("can't raise ambient capability CAP_CHOWN: "), "{said}");
+    assert!(!said.contains("CAP_KILL"), "{said}");
+}

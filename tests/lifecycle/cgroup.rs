@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Container, cgroup_mounts};
+use crate::harness::{Container, cgroup_mounts, only_tare};
 
 /// The files of one controller for these resources, by name; `None` where the machine has no such hierarchy.
 fn files(controller: &str, resources: &Value, names: &[&str]) -> Option<Vec<String>> {
@@ -236,4 +236,48 @@ fn killed_for_memory_ends_with_137() {
     let c = Container::new().set("/linux/resources/memory", memory);
     let c = c.args(&["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]);
     c.run(&[]).code(137);
+}
+
+/// A cgroup of the freezer's (or the memory's) hierarchy that somebody has made for himself.
+fn of_another(controller: &str, name: &str) -> Option<PathBuf> {
+    let mut mounts = cgroup_mounts();
+    let mount = mounts.find(|m| m.fs == "cgroup" && m.data.split(',').any(|c| c == controller))?;
+    let dir = mount.at.join(name);
+    fs::create_dir(&dir).unwrap();
+    Some(dir)
+}
+
+#[test]
+fn frozen_cgroup_of_another_is_refused_and_left() {
+    only_tare!("runc refuses from 1.2 on");
+    let c = Container::new();
+    let Some(dir) = of_another("freezer", &c.id) else { return eprintln!("no v1 freezer here") };
+    fs::write(dir.join("freezer.state"), "FROZEN").unwrap();
+    let c = c.set("/linux/cgroupsPath", json!(format!("/{}", dir.file_name().unwrap().to_str().unwrap())));
+    for _ in 0..2 {
+        c.create(&[]).fails(1, "container's cgroup unexpectedly frozen");
+        assert!(dir.exists());
+    }
+    fs::remove_dir(&dir).unwrap();
+}
+
+/// Its processes are not the container's to kill, in whichever hierarchy they are.
+#[test]
+fn used_cgroup_of_another_is_refused_and_its_processes_live() {
+    only_tare!("runc 1.1 only warns");
+    for controller in ["freezer", "memory", "pids"] {
+        let c = Container::new();
+        let Some(dir) = of_another(controller, &c.id) else { return eprintln!("no v1 {controller} here") };
+        let mut sleep = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        fs::write(dir.join("cgroup.procs"), sleep.id().to_string()).unwrap();
+        let c =
+            c.set("/linux/cgroupsPath", json!(format!("/{}", dir.file_name().unwrap().to_str().unwrap())));
+        let refused = c.create(&[]);
+        let alive = sleep.try_wait().unwrap().is_none();
+        sleep.kill().unwrap();
+        sleep.wait().unwrap();
+        fs::remove_dir(&dir).unwrap();
+        assert!(alive, "{controller}");
+        refused.fails(1, "container's cgroup is not empty: 1 process(es) found");
+    }
 }

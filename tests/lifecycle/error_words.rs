@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::harness::Container;
+use crate::harness::{Container, only_tare};
 
 /// Neither is an executable.
 fn with_files() -> Container {
@@ -106,4 +106,40 @@ fn working_directory_and_mounts() {
     c.exec(&["--cwd", "/nosuch"], &["true"]).fails(255, "/nosuch");
     let c = Container::new().bind("/nosuch-source".as_ref(), "/mnt", &["bind"]);
     c.create(&[]).fails(1, "/nosuch-source");
+}
+
+/// What people look for when the interpreter of their entry point is missing.
+#[test]
+fn missing_interpreter() {
+    only_tare!("runc 1.1 says it on the container's stderr");
+    let script = |c: &Container| {
+        fs::write(c.rootfs("run.sh"), "#!/nosuch\n").unwrap();
+        fs::set_permissions(c.rootfs("run.sh"), PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    let c = Container::new().up();
+    script(&c);
+    let said = c.exec(&[], &["/run.sh"]).fails(255, "exec /run.sh: no such file or directory").stderr();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let c = Container::new().args(&["/run.sh"]);
+    script(&c);
+    c.run(&[]).fails(1, "exec /run.sh: no such file or directory");
+}
+
+#[test]
+fn cgroup_of_exec_that_is_not_there() {
+    only_tare!("runc has these words from 1.2 on");
+    let c = Container::new().up();
+    c.exec(&["--cgroup", ".."], &["true"]).fails(255, "bad sub cgroup path");
+    let said = c.exec(&["--cgroup", "nosuch"], &["true"]).fails(255, " adding pid ").stderr();
+    assert!(said.contains("no such file or directory"), "{said}");
+}
+
+#[test]
+fn seccomp_agent_that_is_not_there() {
+    let calls = json!([{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }]);
+    let c = Container::new().set(
+        "/linux/seccomp",
+        json!({ "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/nosuch/sock", "syscalls": calls }),
+    );
+    c.create(&[]).fails(1, "failed to connect with seccomp agent");
 }

@@ -197,3 +197,17 @@ fn stdin_need_not_be_read() {
     let c = c.set("/annotations", json!({ "big": big }));
     c.run(&[]).ok();
 }
+
+#[test]
+fn arguments_are_as_they_are() {
+    let hook = json!([{ "path": "/bin/busybox", "args": ["cat", "/nosuch"] }]);
+    let c = Container::new().set("/hooks/startContainer", hook);
+    c.run(&[]).fails(1, "cat: can't open '/nosuch'");
+}
+
+#[test]
+fn create_container_begins_at_the_root() {
+    let hook = json!([{ "path": "/bin/sh", "args": ["sh", "-c", "echo here >by-the-hook"] }]);
+    let c = Container::new().args(&["cat", "/by-the-hook"]).set("/hooks/createContainer", hook);
+    assert_eq!(c.says(), "here");
+}

@@ -108,3 +108,39 @@ fn all_of_a_stopped_container_is_no_error() {
     c.wait_status("stopped");
     c.cmd(&["kill", "--all", &c.id, "KILL"]).ok();
 }
+
+/// The other half of `delete`'s promise: what init has left behind can be ended.
+#[test]
+fn what_outlives_init_is_killed() {
+    only_tare!("runc does so from 1.2 on");
+    let (c, pids) = two_processes_without_a_pid_namespace();
+    let init = c.pid();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(init), nix::sys::signal::Signal::SIGKILL).unwrap();
+    c.wait_status("stopped");
+    let rest: Vec<i32> = pids.into_iter().filter(|pid| *pid != init).collect();
+    assert!(rest.iter().all(|pid| alive(*pid)));
+    c.kill("TERM").fails(1, "container not running");
+    c.kill("KILL").ok();
+    wait_for("the end of the rest", || rest.iter().all(|&p| !alive(p)).then_some(()));
+    c.kill("KILL").fails(1, "container not running");
+}
+
+/// As the first process of its pid namespace it would not get a signal that it does not handle.
+#[test]
+fn created_container_ends_of_what_ends_a_program() {
+    for signal in ["TERM", "INT", "HUP", "QUIT"] {
+        let c = Container::new();
+        c.create(&[]).ok();
+        c.kill(signal).ok();
+        c.wait_status("stopped");
+    }
+}
+
+#[test]
+fn program_has_its_signals_as_ever() {
+    let c = Container::new().args(&["grep", "SigCgt", "/proc/self/status"]);
+    let out = c.create(&[]).ok();
+    c.start().ok();
+    c.wait_status("stopped");
+    assert_eq!(out.stdout(), "SigCgt:\t0000000000000000\n");
+}

@@ -2,7 +2,9 @@
 //! The life of real containers, a file for each subject. `RUNTIME=runc cargo test --test main lifecycle::` runs
 //! the same tests on runc.
 
+mod affinity;
 mod bad_input;
+mod bind_flags;
 mod capabilities;
 mod cgroup;
 mod cli;
@@ -30,6 +32,7 @@ mod labels;
 mod list;
 mod log;
 mod mount_options;
+mod mount_targets;
 mod mounts;
 mod namespaces;
 mod netdev;

@@ -148,3 +148,43 @@ fn sysctl_of_the_host_is_refused() {
         .set("/linux/sysctl", json!({ "net.ipv4.ip_forward": "1" }));
     c.create(&[]).fails(1, "not allowed in host network namespace");
 }
+
+/// The file that takes the offsets belongs to the host's root.
+#[test]
+fn time_namespace_in_a_user_namespace() {
+    only_tare!("runc has no time namespace before 1.2");
+    let c = Container::new()
+        .userns()
+        .namespace("time", Some(json!({ "type": "time" })))
+        .set("/linux/timeOffsets", json!({ "monotonic": { "secs": 7881, "nanosecs": 2718281 } }))
+        .args(&["grep", "monotonic", "/proc/self/timens_offsets"]);
+    let said = c.says();
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["monotonic", "7881", "2718281"]);
+}
+
+/// A network namespace that the host's root has made, a user namespace of another container.
+#[test]
+fn joined_with_a_user_namespace_that_does_not_own_them() {
+    only_tare!("runc does so from 1.2 on");
+    let other = Container::new().up();
+    let owner = Container::new().userns().up();
+    let path = |c: &Container, name: &str| format!("/proc/{}/ns/{name}", c.pid());
+    let c = Container::new().userns();
+    let c = c.config(|c| {
+        c["linux"].as_object_mut().unwrap().retain(|key, _| key != "uidMappings" && key != "gidMappings");
+    });
+    let c = c
+        .namespace("user", Some(json!({ "type": "user", "path": path(&owner, "user") })))
+        .namespace("network", Some(json!({ "type": "network", "path": path(&other, "net") })))
+        .namespace("ipc", Some(json!({ "type": "ipc", "path": path(&other, "ipc") })));
+    // What is theirs nobody in there may mount.
+    let c = c.config(|c| {
+        c["mounts"].as_array_mut().unwrap().retain(|m| m["type"] != "sysfs" && m["type"] != "mqueue");
+    });
+    let names = ["user", "net", "ipc"];
+    let c = c.sh("for n in user net ipc; do readlink /proc/self/ns/$n; done");
+    let theirs = [&owner, &other, &other];
+    let links = theirs.iter().zip(names).map(|(c, name)| std::fs::read_link(path(c, name)).unwrap());
+    let links: Vec<_> = links.map(|link| link.to_str().unwrap().to_owned()).collect();
+    assert_eq!(c.says().lines().collect::<Vec<_>>(), links);
+}

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use serde_json::json;
 
-use crate::harness::{Container, FdSocket, Running, Terminal, finish};
+use crate::harness::{Container, FdSocket, Running, Terminal, after, finish};
 
 fn with(script: &str) -> Container {
     Container::new().set("/process/terminal", json!(true)).sh(script)
@@ -193,4 +193,14 @@ fn foreground_loses_nothing_at_the_end() {
 fn foreground_ends_with_its_process() {
     let c = with("sleep 1000 & exit 4");
     Outer::new().spawn(c.on("run", &[])).wait().code(4);
+}
+
+/// What goes to a file has the lines that the program wrote.
+#[test]
+fn foreground_leaves_newlines_to_who_shows_them() {
+    let outer = Outer::new();
+    let c = with("echo one; echo two");
+    let to_file = after(&format!("exec >{}", c.path("out").display()), &c.on("run", &[]));
+    outer.spawn(to_file).wait().ok();
+    assert_eq!(std::fs::read_to_string(c.path("out")).unwrap(), "one\ntwo\n");
 }
