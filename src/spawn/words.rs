@@ -49,29 +49,7 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
             format!("chdir to cwd ({:?}) set in config.json failed", path.to_string_lossy()),
             errno,
         ),
-        (Step::Mount(fs), note) => {
-            let source = fs.source.to_string_lossy();
-            let error = Error::sys(
-                format!("error mounting {source:?} to rootfs at {:?}", fs.target.to_string()),
-                errno,
-            );
-            match note {
-                Note::Kernel(text) => {
-                    let text = String::from_utf8_lossy(&text);
-                    error.because(text.trim_end_matches('\0').to_owned())
-                }
-                Note::Item(i) => match fs.nodes.get(i) {
-                    Some((name, _)) => {
-                        error.because(format!("unable to make the device {}", name.to_string_lossy()))
-                    }
-                    None => error,
-                },
-                Note::None if fs.strict_target && errno == Errno::ENOTDIR => {
-                    error.because(format!("filesystem {source:?} must be mounted on ordinary directory"))
-                }
-                Note::None | Note::NotInForce | Note::InsideProc | Note::NotProc => error,
-            }
-        }
+        (Step::Mount(fs), note) => no_mount(fs, note, errno),
         (Step::Bind(bind), _) => Error::sys(
             format!("error mounting {:?} to rootfs at {:?}", source_of(plan, bind), bind.target.to_string()),
             errno,
@@ -89,6 +67,26 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
             Error::sys(format!("error setting rlimit type {kind}"), errno)
         }
         _ => Error::sys(format!("unable to {step}"), errno),
+    }
+}
+
+fn no_mount(fs: &FsMount, note: Note, errno: Errno) -> Error {
+    let source = fs.source.to_string_lossy();
+    let error =
+        Error::sys(format!("error mounting {source:?} to rootfs at {:?}", fs.target.to_string()), errno);
+    match note {
+        Note::Kernel(text) => {
+            let text = String::from_utf8_lossy(&text);
+            error.because(text.trim_end_matches('\0').to_owned())
+        }
+        Note::Item(i) => match fs.nodes.get(i) {
+            Some((name, _)) => error.because(format!("unable to make the device {}", name.to_string_lossy())),
+            None => error,
+        },
+        Note::None if fs.strict_target && errno == Errno::ENOTDIR => {
+            error.because(format!("filesystem {source:?} must be mounted on ordinary directory"))
+        }
+        Note::None | Note::NotInForce | Note::InsideProc | Note::NotProc => error,
     }
 }
 
