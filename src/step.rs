@@ -41,6 +41,8 @@ pub enum HookPoint {
 pub enum Step {
     // membership
     JoinCgroups,
+    /// The parent has init moved into its cgroup, by systemd.
+    AwaitCgroup,
     JoinNamespace {
         namespace: u64,
         slot: Slot,

@@ -46,6 +46,12 @@ impl Dir {
         &self.relative
     }
 
+    /// What of its path is below the cgroup of the unit, with a slash in front; nothing for that itself.
+    pub(super) fn below_unit(&self, unit: &str) -> String {
+        let below = self.relative.split_once(unit).map_or("", |(_, below)| below);
+        below.to_owned()
+    }
+
     pub(super) fn path(&self) -> String {
         self.sibling(&self.relative)
     }

@@ -3,13 +3,15 @@
 //! directory below an existing one is a single mkdirat(2) a hierarchy; the rest is looked at only when
 //! that call says so.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::dir::{Dir, value, write_at};
+use super::systemd::{self, Started};
 use super::{Cgroup, Join, devices, limit, remove};
 use crate::error::{Error, Result, While};
-use crate::plan::cgroup::{CgroupPlan, Place, Stage};
+use crate::plan::cgroup::{CgroupPlan, Kind, Place, Stage};
 use crate::sys::fs::CWD;
 use crate::sys::{self, Errno};
 
@@ -20,6 +22,8 @@ pub struct Made<'p> {
     join: Join,
     /// Directories that were not there: the hierarchy's index and the path below its mount, parents first.
     created: Vec<(usize, String)>,
+    /// The unit was asked for: from here on it is ours to stop.
+    started: Cell<bool>,
 }
 
 /// Where a container's processes will be killed by cgroup, no others may be: to be called before these
@@ -36,8 +40,16 @@ pub fn refuse_used(plan: &CgroupPlan) -> Result<()> {
 }
 
 pub fn create(plan: &CgroupPlan) -> Result<Made<'_>> {
-    let cgroup = Cgroup { dirs: Vec::with_capacity(plan.places.len()) };
-    let mut made = Made { plan, cgroup, join: Join::default(), created: Vec::new() };
+    let unit = plan.unit.as_ref().map(|unit| unit.unit.clone());
+    let cgroup = Cgroup { dirs: Vec::with_capacity(plan.places.len()), unit };
+    let mut made =
+        Made { plan, cgroup, join: Join::default(), created: Vec::new(), started: Cell::new(false) };
+    if plan.unit.is_some() {
+        let dirs =
+            plan.places.iter().map(|place| Dir::new(&place.controllers, &place.mount, &place.relative));
+        made.cgroup.dirs.extend(dirs);
+        return Ok(made);
+    }
     for place in &plan.places {
         made.add(place).map_err(|e| e.context("unable to apply cgroup configuration"))?;
     }
@@ -65,6 +77,28 @@ impl Made<'_> {
         self.join.into_cgroup()
     }
 
+    /// systemd makes a unit with its cgroup around a process that waits for it.
+    pub fn adopt(&self, pid: i32) -> Result<()> {
+        let (Some(unit), [dir]) = (&self.plan.unit, self.cgroup.dirs.as_slice()) else { return Ok(()) };
+        self.started.set(true);
+        let started = systemd::start(unit, &self.plan.limits.properties, pid);
+        if let Ok(Started::Another(_)) = started {
+            self.started.set(false);
+        }
+        started?.ours()?;
+        if unit.kind == Kind::Slice {
+            dir.write("cgroup.procs", &pid.to_string())
+                .or_unable(|| format!("move init into the cgroup {}", dir.path()))?;
+        }
+        // Whatever its name and its manager's cgroup have led us to: is this where it is?
+        let pids = dir.pids().or_unable(|| format!("read the processes of the cgroup {}", dir.path()))?;
+        if !pids.contains(&pid) {
+            let error = Error::new(format!("systemd has not put init into the cgroup {}", dir.path()));
+            return Err(error.at("/linux/cgroupsPath"));
+        }
+        self.enable_controllers(dir)
+    }
+
     /// Everything that `linux.resources` asks for.
     pub fn limit(&self) -> Result<()> {
         let limits = &self.plan.limits;
@@ -76,7 +110,8 @@ impl Made<'_> {
     /// They are the container's from here on.
     pub fn keep(mut self) -> Cgroup {
         self.created.clear();
-        Cgroup { dirs: std::mem::take(&mut self.cgroup.dirs) }
+        self.started.set(false);
+        Cgroup { dirs: std::mem::take(&mut self.cgroup.dirs), unit: self.cgroup.unit.take() }
     }
 
     fn add(&mut self, place: &Place) -> Result<()> {
@@ -228,6 +263,10 @@ impl Made<'_> {
 impl Drop for Made<'_> {
     fn drop(&mut self) {
         self.join = Join::default();
+        if self.started.get() {
+            // The state still names the unit for `delete`.
+            let _ = self.cgroup.stop_unit();
+        }
         self.undo(|_| true);
     }
 }

@@ -13,6 +13,7 @@ mod kill;
 mod limit;
 mod make;
 mod remove;
+pub mod systemd;
 #[cfg(test)]
 mod tests;
 
@@ -23,12 +24,15 @@ use dir::{Dir, open_at};
 pub use make::{Made, create, refuse_used};
 
 use crate::error::{Error, Result, While};
+use crate::host::systemd::{Bus, Unit};
 use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, CWD, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY};
 use crate::sys::{self, Errno};
 
 /// One directory in each hierarchy.
 pub struct Cgroup {
     dirs: Vec<Dir>,
+    /// The systemd unit that they belong to, v2's only directory then.
+    unit: Option<Unit>,
 }
 
 /// How a process gets into a container's cgroups.
@@ -79,7 +83,7 @@ pub fn open(paths: &BTreeMap<String, String>) -> Result<Cgroup> {
         }
         dirs.push(Dir::new(controllers, parent, name));
     }
-    Ok(Cgroup { dirs })
+    Ok(Cgroup { dirs, unit: None })
 }
 
 /// An absolute, clean path as its directory and last name.
@@ -89,6 +93,11 @@ fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 impl Cgroup {
+    /// That of a systemd unit, if there is one.
+    pub fn of_unit(self, unit: Option<&Unit>) -> Cgroup {
+        Cgroup { unit: unit.cloned(), ..self }
+    }
+
     pub fn join(&self) -> Result<Join> {
         let mut join = Join::default();
         for dir in &self.dirs {
@@ -108,7 +117,37 @@ impl Cgroup {
         }
         let selected = |dir: &Dir| controller.is_none_or(|controller| dir.has(controller));
         let dirs = self.dirs.into_iter();
-        Ok(Cgroup { dirs: dirs.map(|dir| if selected(&dir) { dir.below(path) } else { dir }).collect() })
+        let dirs = dirs.map(|dir| if selected(&dir) { dir.below(path) } else { dir }).collect();
+        Ok(Cgroup { dirs, unit: self.unit })
+    }
+
+    /// Below the manager of a user: a process from another part of the tree, as a login session's, cannot
+    /// be born there but must be moved, by systemd.
+    pub fn is_users(&self) -> bool {
+        self.unit.as_ref().is_some_and(|unit| unit.bus == Bus::User)
+    }
+
+    /// Moves a process that waits for it into the unit.
+    pub fn admit(&self, pid: i32) -> Result<()> {
+        let (Some(unit), [dir]) = (&self.unit, self.dirs.as_slice()) else { return Ok(()) };
+        match dir.write("cgroup.procs", &pid.to_string()) {
+            Err(Errno::EACCES | Errno::EPERM) => systemd::attach(unit, &dir.below_unit(&unit.name), pid),
+            result => result.or_unable(|| format!("move a process into the cgroup {}", dir.path())),
+        }
+    }
+
+    /// Where a process of the container's is, if that is below this v2 cgroup: to join when this one hands
+    /// on controllers and takes no processes (kernel: "no internal process" rule), as with systemd inside.
+    pub fn of_process(&self, pid: i32) -> Result<Option<OwnedFd>> {
+        let Some(dir) = self.v2() else { return Ok(None) };
+        let what = || format!("find the cgroup of process {pid}");
+        let text = dir::read_at(CWD, &format!("/proc/{pid}/cgroup")).or_unable(what)?;
+        let path = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+        let inside = path.strip_prefix(dir.relative()).is_some_and(|rest| rest.starts_with('/'));
+        if !inside {
+            return Ok(None);
+        }
+        open_at(CWD, &dir.sibling(path), O_RDONLY | O_DIRECTORY).map(Some).or_unable(what)
     }
 
     /// Processes that the kernel's OOM killer has ended here.

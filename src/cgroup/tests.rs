@@ -82,7 +82,7 @@ fn clear(dir: &std::path::Path) {
 fn planned(host: &Cgroups, path: &str, resources: Value) -> CgroupPlan {
     let linux = json!({ "cgroupsPath": path, "resources": resources });
     let spec = json!({ "ociVersion": "1.2.0", "root": { "path": "rootfs" }, "linux": linux });
-    plan(&serde_json::from_value(spec).unwrap(), "unused", host, false).unwrap()
+    plan(&serde_json::from_value(spec).unwrap(), "unused", host, false, None).unwrap()
 }
 
 fn v1() -> Option<Cgroups> {

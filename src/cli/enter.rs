@@ -37,10 +37,15 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     let mode = Mode::Run { detach: options.detach };
     let terminal = process.terminal().unwrap_or(false);
     let console = console::open(terminal, options.console_socket.as_deref(), mode)?;
-    let plan = plan(options, &state, &spec, &process)?;
     let (_, ignored) = ProcessRef::of_caller()?;
     let foreground = (!options.detach).then(|| Foreground::new(false)).transpose()?;
-    let join = join(cgroup, options)?;
+    let cgroup = below(cgroup, options)?;
+    let adopted = cgroup.as_ref().is_some_and(Cgroup::is_users);
+    let plan = plan(options, &state, &spec, &process, adopted)?;
+    let join = match &cgroup {
+        Some(cgroup) if !adopted => cgroup.join()?,
+        _ => Join::default(),
+    };
     let materials = Materials {
         tasks: join.tasks(),
         cgroup: join.into_cgroup(),
@@ -51,7 +56,8 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     };
     let doing = |error: Error| error.context("unable to start container process");
     let mut child =
-        spawn::start(&plan, materials, &mut NoHooks { state: &state, plan: &plan }).map_err(doing)?;
+        spawn::start(&plan, materials, &mut Entering { state: &state, plan: &plan, cgroup: cgroup.as_ref() })
+            .map_err(doing)?;
     if let Some(path) = &options.pid_file {
         pid_file::write(path, child.pid)?;
     }
@@ -89,7 +95,7 @@ fn running(
     state.open_init()?.ok_or_else(|| Error::new("cannot exec in a stopped container"))
 }
 
-fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process) -> Result<Plan> {
+fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process, adopted: bool) -> Result<Plan> {
     let plan = plan::exec(
         process,
         spec,
@@ -103,6 +109,7 @@ fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process) ->
             listen_fds: environment::Activation::read().listen_fds(),
             notify_dir: None,
             wait_for_start: false,
+            adopted,
         },
         state.namespaces,
     )?;
@@ -110,8 +117,9 @@ fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process) ->
     Ok(plan)
 }
 
-fn join(cgroup: Option<Cgroup>, options: &ExecOptions) -> Result<Join> {
-    let Some(mut cgroup) = cgroup else { return Ok(Join::default()) };
+/// The container's cgroup, or the one below it that --cgroup names.
+fn below(cgroup: Option<Cgroup>, options: &ExecOptions) -> Result<Option<Cgroup>> {
+    let Some(mut cgroup) = cgroup else { return Ok(None) };
     for sub in &options.cgroups {
         match sub.controllers.as_slice() {
             [] => cgroup = cgroup.below(None, &sub.path)?,
@@ -122,7 +130,7 @@ fn join(cgroup: Option<Cgroup>, options: &ExecOptions) -> Result<Join> {
             }
         }
     }
-    cgroup.join()
+    Ok(Some(cgroup))
 }
 
 /// The whole process from a file, or the container's own with what the flags say put over it.
@@ -201,12 +209,24 @@ fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<Li
 }
 
 /// A process that is added to a container has no hooks of its own, but the same filter.
-struct NoHooks<'a> {
+struct Entering<'a> {
     state: &'a State,
     plan: &'a Plan,
+    cgroup: Option<&'a Cgroup>,
 }
 
-impl spawn::Host for NoHooks<'_> {
+impl spawn::Host for Entering<'_> {
+    fn cgroup(&mut self, child: &Child) -> Result<()> {
+        self.cgroup.map_or(Ok(()), |cgroup| cgroup.admit(child.pid))
+    }
+
+    fn other_cgroup(&mut self) -> Result<Option<OwnedFd>> {
+        match (self.cgroup, self.state.init) {
+            (Some(cgroup), Some(init)) => cgroup.of_process(init.pid),
+            _ => Ok(None),
+        }
+    }
+
     fn hooks(&mut self, _point: crate::step::HookPoint, _child: &Child) -> Result<()> {
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::cgroup::{self, Cgroup};
 use crate::container::{CgroupRecord, ContainerId, Driver, Locked, Phase, ProcessRef, State, Store};
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::host::systemd::{Bus, Manager, in_environment};
 use crate::plan::cgroup::CgroupPlan;
 use crate::plan::{self, Plan};
 use crate::spawn::notify::Notify;
@@ -47,16 +48,13 @@ pub(super) struct Launched {
 
 pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> Result<Prepared> {
     let id = ContainerId::parse(&options.id)?;
-    if global.systemd_cgroup {
-        return Err(Error::new("the systemd cgroup driver is not there yet")
-            .hint("without --systemd-cgroup the cgroups are made directly"));
-    }
     let bundle = Bundle::read(&options.bundle)?;
     bundle.spec.warnings.iter().for_each(|warning| log::warn(warning));
     let spec = &bundle.spec.value;
     let host = Host::read(options.no_pivot, plan::asks_for_time_namespace(spec))?;
     let rootless = global.rootless.unwrap_or(!host.privileged || host.in_user_namespace);
-    let cgroup = plan::cgroup::plan(spec, id.as_str(), &host.cgroups, rootless)?;
+    let manager = if global.systemd_cgroup { Some(manager(&host)?) } else { None };
+    let cgroup = plan::cgroup::plan(spec, id.as_str(), &host.cgroups, rootless, manager.as_ref())?;
     let rootfs = bundle.rootfs()?;
     let keyring = (!options.no_new_keyring).then(seal::random_name);
     let activation = Activation::read();
@@ -70,6 +68,7 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
         listen_fds: activation.listen_fds(),
         notify_dir: activation.notify_dir(&global.root, &id),
         wait_for_start: mode == Mode::Create,
+        adopted: false,
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
     log::debug(|| format!("{} steps planned for container {id}", plan.steps.len()));
@@ -79,10 +78,23 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
     state.bundle.clone_from(&bundle.path);
     state.rootfs = rootfs;
     state.annotations = spec.annotations().clone().unwrap_or_default().into_iter().collect();
-    state.cgroup = Some(CgroupRecord { driver: Driver::Cgroupfs, unit: None, paths: cgroup.paths() });
+    state.cgroup = Some(record_of(&cgroup));
     state.namespaces = plan.namespaces;
     state.keyring = keyring;
     Ok(Prepared { id, bundle, cgroup, plan, state, ignored })
+}
+
+/// The systemd that shall make the cgroup, where there is one that could.
+fn manager(host: &Host) -> Result<Manager> {
+    let bus = Bus::of_caller(host.privileged, host.in_user_namespace, in_environment);
+    let own = host.cgroups.hierarchies.iter().find(|hierarchy| hierarchy.controllers.is_empty());
+    cgroup::systemd::manager(bus, own.map_or("", |hierarchy| &hierarchy.own))
+}
+
+fn record_of(cgroup: &CgroupPlan) -> CgroupRecord {
+    let unit = cgroup.unit.as_ref().map(|unit| unit.unit.clone());
+    let driver = if unit.is_some() { Driver::Systemd } else { Driver::Cgroupfs };
+    CgroupRecord { driver, unit, paths: cgroup.paths() }
 }
 
 /// # Errors

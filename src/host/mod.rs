@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod cgroup;
+pub mod systemd;
 pub mod user;
 
 use std::ffi::CString;

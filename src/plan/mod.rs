@@ -107,6 +107,8 @@ pub struct Options<'a> {
     pub notify_dir: Option<PathBuf>,
     /// `create`: wait for `start` too. `run` and `exec` go on when the parent says so.
     pub wait_for_start: bool,
+    /// `exec`: the process does not join the cgroup itself but is moved there.
+    pub adopted: bool,
 }
 
 /// A new container.
@@ -119,7 +121,8 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     let draft = &mut Draft::default();
     let spaces = namespaces::decide(spec, host)?;
 
-    draft.add("/linux/cgroupsPath", Step::JoinCgroups);
+    let adopted = cgroup.unit.is_some();
+    draft.add("/linux/cgroupsPath", if adopted { Step::AwaitCgroup } else { Step::JoinCgroups });
     namespaces::enter(draft, &spaces)?;
     draft.add("", Step::NewSession);
     identity::keyring(draft, options.keyring.clone());
@@ -153,7 +156,7 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     let draft = &mut Draft::default();
     let spaces = namespaces::of_container(spec, namespaces);
     scheduling::exec_affinity(draft, process)?;
-    draft.add("", Step::JoinCgroups);
+    draft.add("", if options.adopted { Step::AwaitCgroup } else { Step::JoinCgroups });
     scheduling::exec_affinity_final(draft, process)?;
     namespaces::join_container(draft, &spaces);
     draft.add("", Step::NewSession);

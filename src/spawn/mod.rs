@@ -42,6 +42,18 @@ pub struct Materials<'a> {
 
 /// What the parent does while init waits for it.
 pub trait Host {
+    /// Init waits to be moved into its cgroup.
+    ///
+    /// # Errors
+    /// The start is given up.
+    fn cgroup(&mut self, child: &Child) -> Result<()>;
+    /// A v2 cgroup that has handed controllers on takes no process itself: another to be born in.
+    ///
+    /// # Errors
+    /// The start is given up.
+    fn other_cgroup(&mut self) -> Result<Option<OwnedFd>> {
+        Ok(None)
+    }
     /// # Errors
     /// The start is given up.
     fn hooks(&mut self, point: crate::step::HookPoint, child: &Child) -> Result<()>;
@@ -90,6 +102,12 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
         None => match process::clone(plan.clone, cgroup) {
             // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
             Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => clone_and_move(plan.clone, cgroup),
+            Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP)) if cgroup.is_some() => {
+                match host.other_cgroup()? {
+                    Some(other) => process::clone(plan.clone, Some(other.as_fd())),
+                    None => Err(errno),
+                }
+            }
             cloned => cloned,
         },
         Some(user) => process::clone_through(&requests::joins(plan, &fds, user), plan.clone, cgroup),
