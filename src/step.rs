@@ -226,9 +226,18 @@ pub enum Source {
 pub struct CgroupTree {
     pub target: InRoot,
     pub attr: Attr,
-    /// Host directories, each with its name below the target; one without a name is the target.
-    pub hierarchies: Vec<(CString, CString)>,
+    pub hierarchies: Vec<CgroupDir>,
     pub links: Vec<(CString, CString)>,
+}
+
+/// A directory of the host in a cgroup tree.
+#[derive(Clone, Debug)]
+pub struct CgroupDir {
+    pub path: CString,
+    /// Shown where the first is not there: a rootless container may be without a cgroup of its own.
+    pub otherwise: Option<CString>,
+    /// Its name below the target; without one it is the target.
+    pub name: CString,
 }
 
 /// A device node or fifo.

@@ -33,6 +33,8 @@ pub struct CgroupPlan {
     pub limits: Limits,
     /// A rootless caller may have no right to make cgroups: without an explicit path that is borne.
     pub optional: bool,
+    /// Where the caller is, by controllers as in [`Place`]: what an `optional` container may have to do with.
+    pub own: BTreeMap<String, String>,
     /// The systemd driver: the unit that the cgroup belongs to.
     pub unit: Option<UnitPlan>,
 }
@@ -105,14 +107,18 @@ pub fn plan(
         let annotations = spec.annotations().clone().unwrap_or_default().into_iter().collect();
         let (place, unit) = unit::place(asked, id, host, manager, &annotations)?;
         limits.with_properties(linux.and_then(|linux| linux.resources().as_ref()), manager.bus);
-        return Ok(CgroupPlan { places: vec![place], limits, optional: false, unit: Some(unit) });
+        let own = BTreeMap::new();
+        return Ok(CgroupPlan { places: vec![place], limits, optional: false, own, unit: Some(unit) });
     }
     let places =
         host.hierarchies.iter().map(|h| place(h, host.version, asked, id)).collect::<Result<Vec<_>>>()?;
     if host.version != Version::V2 {
         refuse_missing(&limits, host)?;
     }
-    Ok(CgroupPlan { places, limits, optional: rootless && asked.is_empty(), unit: None })
+    let optional = rootless && asked.is_empty();
+    let own = |h: &Hierarchy| (h.controllers.clone(), format!("{}{}", h.mount, h.own));
+    let own = host.hierarchies.iter().filter(|_| optional).map(own).collect();
+    Ok(CgroupPlan { places, limits, optional, own, unit: None })
 }
 
 /// The writes for a set of resources, of `config.json` or of `update`.

@@ -189,18 +189,12 @@ impl Connection {
     fn message(&mut self, deadline: Instant) -> Result<Message> {
         let broken = |why: &str| unable().because(why);
         loop {
-            match wire::length(&self.received) {
-                Some(length) => {
-                    let length = length.map_err(broken)?;
-                    if self.received.len() >= length {
-                        let bytes: Vec<u8> = self.received.drain(..length).collect();
-                        let message =
-                            wire::parse(&bytes).ok_or_else(|| broken("it sends broken messages"))?;
-                        self.note(&message);
-                        return Ok(message);
-                    }
-                }
-                None => {}
+            let length = wire::length(&self.received).transpose().map_err(broken)?;
+            if let Some(length) = length.filter(|length| self.received.len() >= *length) {
+                let bytes: Vec<u8> = self.received.drain(..length).collect();
+                let message = wire::parse(&bytes).ok_or_else(|| broken("it sends broken messages"))?;
+                self.note(&message);
+                return Ok(message);
             }
             self.receive(deadline)?;
         }
