@@ -29,7 +29,6 @@ impl Dir {
         Dir { relative: format!("{}/{path}", self.relative), ..self }
     }
 
-    #[cfg(test)]
     pub(super) fn controllers(&self) -> &str {
         &self.controllers
     }

@@ -121,6 +121,11 @@ impl Cgroup {
         Ok(Cgroup { dirs, unit: self.unit })
     }
 
+    /// Controllers to the absolute path of the directory, as a container's state has them.
+    pub fn paths(&self) -> BTreeMap<String, String> {
+        self.dirs.iter().map(|dir| (dir.controllers().to_owned(), dir.path())).collect()
+    }
+
     /// Below the manager of a user: a process from another part of the tree, as a login session's, cannot
     /// be born there but must be moved, by systemd.
     pub fn is_users(&self) -> bool {

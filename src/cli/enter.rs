@@ -15,6 +15,7 @@ use crate::bundle;
 use crate::cgroup::{Cgroup, Join};
 use crate::container::{Container, ProcessRef, State, Status};
 use crate::error::{Error, Result};
+use crate::host::{account, user};
 use crate::plan::{self, Plan};
 use crate::spawn::{self, Child, Foreground, Materials, Terminal};
 use crate::spec::{self, list};
@@ -110,6 +111,7 @@ fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process, ad
             notify_dir: None,
             wait_for_start: false,
             adopted,
+            privileged: account::effective_uid() == 0 && !user::in_user_namespace()?,
         },
         state.namespaces,
     )?;

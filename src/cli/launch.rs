@@ -69,6 +69,7 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
         notify_dir: activation.notify_dir(&global.root, &id),
         wait_for_start: mode == Mode::Create,
         adopted: false,
+        privileged: host.privileged && !host.in_user_namespace,
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
     log::debug(|| format!("{} steps planned for container {id}", plan.steps.len()));
@@ -117,6 +118,11 @@ pub(super) fn launch(
     let spec = bundle.spec.value;
     let started = record(&container, &bundle.config, &state).and_then(|()| {
         let made = cgroup::create(&cgroup)?;
+        if cgroup.optional
+            && let Some(record) = &mut state.cgroup
+        {
+            record.paths = made.cgroup().paths();
+        }
         let mut hooks = Hooks::new(&spec, &state, &made, &plan);
         let fifo = (mode == Mode::Create).then(|| container.fifo_make().and_then(|()| container.fifo_open()));
         let materials = Materials {

@@ -46,6 +46,9 @@ pub struct Plan {
     pub through: Option<Slot>,
     /// Namespaces that the parent enters around the clone, so that init is born in them.
     pub around: Vec<(u64, Slot)>,
+    /// From those there is no way back for the parent, as from a pid namespace in a user namespace: a
+    /// process in between enters them.
+    pub no_return: bool,
     pub id_maps: Option<IdMaps>,
     pub oom_score_adj: Option<i32>,
     /// The user, as the caller numbers it, who must be able to reopen the standard streams.
@@ -109,6 +112,8 @@ pub struct Options<'a> {
     pub wait_for_start: bool,
     /// `exec`: the process does not join the cgroup itself but is moved there.
     pub adopted: bool,
+    /// The effective user is root, of the machine.
+    pub privileged: bool,
 }
 
 /// A new container.
@@ -144,7 +149,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
     process::environment(draft, process, options)?;
-    Ok(draft.finish(&spaces, process))
+    Ok(draft.finish(&spaces, process, options))
 }
 
 /// A process in a container that is there: its namespaces are joined, not made.
@@ -158,14 +163,14 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     scheduling::exec_affinity(draft, process)?;
     draft.add("", if options.adopted { Step::AwaitCgroup } else { Step::JoinCgroups });
     scheduling::exec_affinity_final(draft, process)?;
-    namespaces::join_container(draft, &spaces);
+    namespaces::join_container(draft, &spaces, options.privileged);
     draft.add("", Step::NewSession);
     identity::keyring(draft, options.keyring.clone());
     terminal::allocate(draft, process)?;
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
     process::environment(draft, process, options)?;
-    Ok(draft.finish(&spaces, process))
+    Ok(draft.finish(&spaces, process, options))
 }
 
 /// From "in the container's world" to "the container's process, bar the exec".
@@ -229,9 +234,10 @@ impl Draft {
         self.plan.warnings.push(warning.into());
     }
 
-    fn finish(&mut self, spaces: &namespaces::Namespaces, process: &Process) -> Plan {
+    fn finish(&mut self, spaces: &namespaces::Namespaces, process: &Process, options: &Options<'_>) -> Plan {
         let mut plan = std::mem::take(&mut self.plan);
         plan.namespaces = spaces.all();
+        plan.no_return = !plan.around.is_empty() && !options.privileged;
         plan.oom_score_adj = process.oom_score_adj();
         plan
     }

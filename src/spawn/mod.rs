@@ -96,21 +96,23 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     if let Some(uid) = plan.stdio_owner {
         console::give_stdio(uid)?;
     }
+    let joins = requests::joins(plan, &fds);
     let around =
-        if plan.through.is_none() { requests::Around::enter(plan, &fds)? } else { requests::Around::none() };
-    let cloned = match plan.through {
-        None => match process::clone(plan.clone, cgroup) {
-            // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
-            Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => clone_and_move(plan.clone, cgroup),
-            Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP)) if cgroup.is_some() => {
-                match host.other_cgroup()? {
-                    Some(other) => process::clone(plan.clone, Some(other.as_fd())),
-                    None => Err(errno),
-                }
-            }
-            cloned => cloned,
+        if joins.is_none() { requests::Around::enter(plan, &fds)? } else { requests::Around::none() };
+    let born = |cgroup: Option<BorrowedFd<'_>>| match &joins {
+        None => process::clone(plan.clone, cgroup),
+        Some(joins) => process::clone_through(joins, plan.clone, cgroup),
+    };
+    let cloned = match born(cgroup) {
+        // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
+        Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() && joins.is_none() => {
+            clone_and_move(plan.clone, cgroup)
+        }
+        Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP)) if cgroup.is_some() => match host.other_cgroup()? {
+            Some(other) => born(Some(other.as_fd())),
+            None => Err(errno),
         },
-        Some(user) => process::clone_through(&requests::joins(plan, &fds, user), plan.clone, cgroup),
+        cloned => cloned,
     };
     let cloned = match cloned {
         Ok(Cloned::Child) => init::run(work),

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::error::{Error, Result, While};
 use crate::plan::{Plan, Request};
 use crate::spec::c_string;
-use crate::step::Slot;
 use crate::sys;
 use crate::sys::mount::Depth;
 use crate::sys::process::{self, NEWCGROUP, NEWIPC, NEWNET, NEWPID, NEWTIME, NEWUTS};
@@ -57,10 +56,13 @@ pub(super) struct Around {
     home: Vec<(u64, OwnedFd)>,
 }
 
-/// The user namespace, and those to be born in.
-pub(super) fn joins<'f>(plan: &Plan, fds: &'f [OwnedFd], user: Slot) -> Vec<(u64, BorrowedFd<'f>)> {
-    let around = plan.around.iter().map(|(namespace, slot)| (*namespace, fds[slot.0].as_fd()));
-    [(process::NEWUSER, fds[user.0].as_fd())].into_iter().chain(around).collect()
+/// What the process in between joins: the user namespace, then those to be born in. None: init is a
+/// child of the parent's own.
+pub(super) fn joins<'f>(plan: &Plan, fds: &'f [OwnedFd]) -> Option<Vec<(u64, BorrowedFd<'f>)>> {
+    let user = plan.through.iter().map(|slot| (process::NEWUSER, slot));
+    let around = plan.around.iter().map(|(namespace, slot)| (*namespace, slot));
+    let joins = user.chain(around).map(|(namespace, slot)| (namespace, fds[slot.0].as_fd()));
+    (plan.through.is_some() || plan.no_return).then(|| joins.collect())
 }
 
 impl Around {

@@ -104,6 +104,7 @@ fn options() -> Options<'static> {
         notify_dir: None,
         wait_for_start: true,
         adopted: false,
+        privileged: true,
     }
 }
 
