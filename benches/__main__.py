@@ -22,6 +22,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="hack/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few samples: under a minute")
     parser.add_argument("--syscalls", action="store_true", help="no times: system calls by process and name, and RSS")
+    parser.add_argument("--seccomp", action="store_true", help="the seccomp filters alone; must come first")
     parser.add_argument("--json", metavar="FILE", help="write all samples there as well")
     return parser.parse_args()
 

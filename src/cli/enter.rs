@@ -43,10 +43,7 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     let cgroup = below(cgroup, options)?;
     let adopted = cgroup.as_ref().is_some_and(Cgroup::is_users);
     let plan = plan(options, &state, &spec, &process, adopted)?;
-    let join = match &cgroup {
-        Some(cgroup) if !adopted => cgroup.join()?,
-        _ => Join::default(),
-    };
+    let join = join(cgroup.as_ref())?;
     let materials = Materials {
         tasks: join.tasks(),
         cgroup: join.into_cgroup(),
@@ -54,11 +51,12 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         fifo: None,
         init: Some(init.as_fd()),
         ignored,
+        streams: None,
     };
     let doing = |error: Error| error.context("unable to start container process");
-    let mut child =
-        spawn::start(&plan, materials, &mut Entering { state: &state, plan: &plan, cgroup: cgroup.as_ref() })
-            .map_err(doing)?;
+    let cgroup = cgroup.as_ref();
+    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan, cgroup };
+    let mut child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
     if let Some(path) = &options.pid_file {
         pid_file::write(path, child.pid)?;
     }
@@ -111,7 +109,7 @@ fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process, ad
             notify_dir: None,
             wait_for_start: false,
             adopted,
-            privileged: account::effective_uid() == 0 && !user::in_user_namespace()?,
+            privileged: is_privileged()?,
         },
         state.namespaces,
     )?;
@@ -133,6 +131,19 @@ fn below(cgroup: Option<Cgroup>, options: &ExecOptions) -> Result<Option<Cgroup>
         }
     }
     Ok(Some(cgroup))
+}
+
+/// A user's systemd moves the process; else it is born in the cgroup, or joins by itself.
+pub(super) fn join(cgroup: Option<&Cgroup>) -> Result<Join> {
+    match cgroup {
+        Some(cgroup) if !cgroup.is_users() => cgroup.join(),
+        _ => Ok(Join::default()),
+    }
+}
+
+/// Root of the machine.
+pub(super) fn is_privileged() -> Result<bool> {
+    Ok(account::effective_uid() == 0 && !user::in_user_namespace()?)
 }
 
 /// The whole process from a file, or the container's own with what the flags say put over it.
@@ -211,13 +222,14 @@ fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<Li
 }
 
 /// A process that is added to a container has no hooks of its own, but the same filter.
-struct Entering<'a> {
-    state: &'a State,
-    plan: &'a Plan,
-    cgroup: Option<&'a Cgroup>,
+pub(super) struct NoHooks<'a> {
+    pub(super) state: &'a State,
+    pub(super) status: Status,
+    pub(super) plan: &'a Plan,
+    pub(super) cgroup: Option<&'a Cgroup>,
 }
 
-impl spawn::Host for Entering<'_> {
+impl spawn::Host for NoHooks<'_> {
     fn cgroup(&mut self, child: &Child) -> Result<()> {
         self.cgroup.map_or(Ok(()), |cgroup| cgroup.admit(child.pid))
     }
@@ -234,6 +246,6 @@ impl spawn::Host for Entering<'_> {
     }
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
-        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, Status::Running, child.pid, &listener)
+        agent::tell(self.plan.seccomp_agent.as_ref(), self.state, self.status, child.pid, &listener)
     }
 }

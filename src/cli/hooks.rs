@@ -2,7 +2,7 @@
 //! The container's hooks, at the moments of its life.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use oci_spec::runtime::{Hook, Spec};
@@ -10,7 +10,7 @@ use oci_spec::runtime::{Hook, Spec};
 use super::agent;
 use super::document::document;
 use crate::cgroup::Made;
-use crate::container::{self, State, Status};
+use crate::container::{State, Status};
 use crate::error::Result;
 use crate::log;
 use crate::plan::{Agent, Plan};
@@ -19,7 +19,7 @@ use crate::spawn::{self, Child};
 use crate::spec::list;
 use crate::step::HookPoint;
 
-fn of(spec: &Spec, kind: Kind) -> &[Hook] {
+pub(super) fn of(spec: &Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };
     list(match kind {
         Kind::Prestart => hooks.prestart(),
@@ -39,23 +39,6 @@ pub(super) fn run(spec: &Spec, kind: Kind, state: &State, status: Status, pid: i
     }
     let bundle = CString::new(state.bundle.as_os_str().as_bytes()).unwrap_or_default();
     hooks::run(hooks, kind, &document(state, status, pid), Place::Runtime(&bundle))
-}
-
-/// In the namespaces of a container whose init is there.
-pub(super) fn run_inside(spec: &Spec, kind: Kind, document: &[u8], place: Place<'_>) -> Result<()> {
-    hooks::run(of(spec, kind), kind, document, place)
-}
-
-/// `startContainer`, in a container whose init is ready: one that fails makes `start` fail, and init ends.
-pub(super) fn run_before_program(spec: &Spec, state: &State, init: BorrowedFd<'_>) -> Result<()> {
-    let own_pids = state.namespaces & libc::CLONE_NEWPID as u64 != 0;
-    let pid = if own_pids { 1 } else { state.init.map_or(0, |init| init.pid) };
-    let place = Place::Container { init, namespaces: state.namespaces };
-    let ran = run_inside(spec, Kind::StartContainer, &document(state, Status::Created, pid), place);
-    if ran.is_err() {
-        container::signal(init, libc::SIGKILL)?;
-    }
-    ran
 }
 
 /// All of them, whatever the others do: the runtime specification wants a warning and no more.
@@ -113,7 +96,7 @@ impl spawn::Host for Hooks<'_> {
                 let pid = if self.new_pid_namespace { 1 } else { child.pid };
                 let place = Place::Container { init: child.pidfd.as_fd(), namespaces: self.state.namespaces };
                 let document = document(self.state, Status::Creating, pid);
-                run_inside(self.spec, Kind::CreateContainer, &document, place)
+                hooks::run(of(self.spec, Kind::CreateContainer), Kind::CreateContainer, &document, place)
             }
         }
     }

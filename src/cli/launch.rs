@@ -11,8 +11,8 @@ use super::console::Mode;
 use super::create::CreateOptions;
 use super::environment::Activation;
 use super::global::Global;
-use super::hooks::{self, Hooks};
-use super::{console, destroy, notify, output, pid_file};
+use super::hooks::Hooks;
+use super::{console, destroy, notify, output, pid_file, start_container};
 use crate::bundle::Bundle;
 use crate::cgroup::{self, Cgroup};
 use crate::container::{CgroupRecord, ContainerId, Driver, Locked, Phase, ProcessRef, State, Store};
@@ -132,6 +132,7 @@ pub(super) fn launch(
             fifo: fifo.transpose()?,
             init: None,
             ignored,
+            streams: None,
         };
         let child = spawn::start(&plan, materials, &mut hooks).map_err(in_init)?;
         hooks.limit()?;
@@ -146,7 +147,7 @@ pub(super) fn launch(
     };
     let went = match mode {
         Mode::Create => child.go(),
-        Mode::Run { .. } => hooks::run_before_program(&spec, &state, child.pidfd.as_fd())
+        Mode::Run { .. } => start_container::run(&spec, &state, child.pidfd.as_fd())
             .and_then(|()| child.go_and_execute(&plan)),
     };
     if let Err(error) = went {

@@ -33,6 +33,7 @@ mod ps;
 mod run;
 mod spec;
 mod start;
+mod start_container;
 mod state;
 mod unsupported;
 

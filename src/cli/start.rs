@@ -6,9 +6,10 @@ use std::os::fd::AsFd;
 use clap::{ArgMatches, Command};
 
 use super::global::Global;
-use super::{destroy, flags, hooks, notify};
+use super::{destroy, flags, hooks, notify, start_container};
 use crate::container::{Started, Status};
 use crate::error::{Error, Result};
+use crate::seal;
 use crate::spawn::hooks::Kind;
 use crate::spec::{self, list};
 
@@ -29,8 +30,12 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
         return Err(Error::new("cannot start a container that has stopped"));
     };
     let spec = spec::config(&container.config()?)?.value;
+    if start_container::are_there(&spec) {
+        // It will be in the container for a moment: CVE-2019-5736.
+        seal::enter(0)?;
+    }
     let pid = state.init.map_or(0, |init| init.pid);
-    hooks::run_before_program(&spec, &state, init.as_fd())?;
+    start_container::run(&spec, &state, init.as_fd())?;
     let notify = notify::bind(&container)?;
     match container.fifo_start(init.as_fd(), None)? {
         Started::Executed => {}

@@ -38,6 +38,8 @@ pub struct Work<'p> {
     /// cgroup v1: a `tasks` file of each hierarchy.
     pub tasks: &'p [OwnedFd],
     pub channel: InitEnd,
+    /// Instead of the standard streams of the parent.
+    pub streams: Option<&'p [OwnedFd; 3]>,
     pub args: ExecArgs,
     pub env: ExecArgs,
     /// Which entry of `env` is HOME's, and room for "HOME=" and a path.
@@ -133,6 +135,9 @@ impl<'p> Init<'p> {
     /// signal has closed its end of the channel.
     fn begin(&mut self) -> Done {
         sys::process::set_parent_death_signal(libc::SIGKILL)?;
+        for (number, stream) in (0..).zip(self.work.streams.into_iter().flatten()) {
+            sys::fs::dup_to(stream.as_fd(), number)?;
+        }
         // Of what the parent had open most is not init's: the container's lock, which it would hold on to,
         // the parent's end of the channel, whose end it could then never see, directories of the host.
         self.close_all_but(true);

@@ -8,6 +8,7 @@ pub mod cgroup;
 mod devices;
 pub mod explain;
 mod filter;
+mod hooks;
 mod identity;
 mod labels;
 mod limits;
@@ -29,11 +30,11 @@ use oci_spec::runtime::{Process, Spec};
 
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::spec::list;
-use crate::step::{HookPoint, Planned, Slot, Step};
+use crate::step::{Planned, Slot, Step};
 use crate::sys::process::Limit;
 
 pub use filter::Agent;
+pub use hooks::HookProgram;
 pub use namespaces::{IdMap, IdMaps, asks_for_time_namespace};
 
 /// What to do, completely.
@@ -140,7 +141,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     terminal::allocate(draft, process)?;
     paths::make_working_directory(draft, process)?;
     terminal::reopen_null(draft, process);
-    add_hooks(draft, spec);
+    hooks::add(draft, spec);
     paths::mask_and_protect(draft, spec)?;
     sysctl::add_all(draft, spec, &spaces)?;
     rootfs::finish(draft, spec, &world);
@@ -173,6 +174,26 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     Ok(draft.finish(&spaces, process, options))
 }
 
+/// A `startContainer` hook: as runc has it, a process of the container's own in all but its program and
+/// its streams, for that program is the image's. It has the user, the rights, the cgroups and the filter.
+///
+/// # Errors
+/// As `create`; places are in the hook, where they are not in the process.
+pub fn hook(hook: &HookProgram, spec: &Spec, options: &Options<'_>, namespaces: u64) -> Result<Plan> {
+    let mut process = process::checked(spec.process().as_ref(), "/process")?.clone();
+    process.set_terminal(None);
+    let draft = &mut Draft::default();
+    let spaces = namespaces::of_container(spec, namespaces);
+    draft.add("", if options.adopted { Step::AwaitCgroup } else { Step::JoinCgroups });
+    namespaces::join_container(draft, &spaces, options.privileged);
+    draft.add("", Step::NewSession);
+    identity::keyring(draft, options.keyring.clone());
+    become_process(draft, &process, spec, &spaces)?;
+    end(draft, options);
+    process::of_hook(draft, hook, &process, options)?;
+    Ok(draft.finish(&spaces, &process, options))
+}
+
 /// From "in the container's world" to "the container's process, bar the exec".
 fn become_process(
     draft: &mut Draft,
@@ -201,17 +222,6 @@ fn end(draft: &mut Draft, options: &Options<'_>) {
     let listen = options.listen_fds.as_ref().map_or(0, |(n, _)| *n);
     draft.plan.preserved = options.preserve_fds + listen;
     draft.add("/process/args/0", Step::Execute);
-}
-
-fn add_hooks(draft: &mut Draft, spec: &Spec) {
-    let Some(hooks) = spec.hooks() else { return };
-    let prestart = list(hooks.prestart());
-    if !prestart.is_empty() || !list(hooks.create_runtime()).is_empty() {
-        draft.add("/hooks", Step::Hooks(HookPoint::CreateRuntime));
-    }
-    if !list(hooks.create_container()).is_empty() {
-        draft.add("/hooks/createContainer", Step::Hooks(HookPoint::CreateContainer));
-    }
 }
 
 /// A plan in the making.

@@ -5,7 +5,7 @@ use std::ffi::CString;
 
 use oci_spec::runtime::Process;
 
-use super::{Draft, Options, invalid};
+use super::{Draft, HookProgram, Options, invalid};
 use crate::error::{Error, Result};
 use crate::spec::{c_string, list};
 use crate::step::{Planned, Program, Step};
@@ -37,32 +37,61 @@ pub(super) fn working_directory(process: &Process) -> Result<CString> {
 /// Arguments, environment and the steps that look for HOME and args[0]; those stand before `Ready`,
 /// which ends the list, so they are put in their place here.
 pub(super) fn environment(draft: &mut Draft, process: &Process, options: &Options<'_>) -> Result<()> {
+    let path = set_environment(draft, process, options)?;
+    for (i, arg) in list(process.args()).iter().enumerate() {
+        draft.plan.args.push(short(arg, || format!("/process/args/{i}"))?);
+    }
+    let program = program(&list(process.args())[0], path.as_deref())?;
+    find_program(draft, program, "/process/args/0");
+    Ok(())
+}
+
+/// A hook's; one without an environment has the process's (runc's HookList.SetDefaultEnv).
+pub(super) fn of_hook(
+    draft: &mut Draft,
+    hook: &HookProgram,
+    process: &Process,
+    options: &Options<'_>,
+) -> Result<()> {
+    if hook.env.is_empty() {
+        set_environment(draft, process, options)?;
+    } else {
+        draft.plan.env.clone_from(&hook.env);
+    }
+    draft.plan.args.clone_from(&hook.args);
+    let path = format!("{}/path", hook.place);
+    if let Some(execute) = draft.plan.steps.last_mut() {
+        execute.place.clone_from(&path);
+    }
+    find_program(draft, Program { candidates: vec![hook.path.clone()], searched: false }, &path);
+    Ok(())
+}
+
+/// What PATH is in it.
+fn set_environment(draft: &mut Draft, process: &Process, options: &Options<'_>) -> Result<Option<String>> {
     let env = variables(process, options)?;
-    let path = env.iter().rev().find_map(|(_, v)| v.strip_prefix("PATH=")).map(str::to_owned);
     let home = env.iter().rposition(|(_, v)| v.starts_with("HOME="));
     for (i, variable) in &env {
         draft.plan.env.push(short(variable, || format!("/process/env/{i}"))?);
     }
-    for (i, arg) in list(process.args()).iter().enumerate() {
-        draft.plan.args.push(short(arg, || format!("/process/args/{i}"))?);
-    }
-    let before_identity = position(draft, |step| matches!(step, Step::WorkingDirectory { last: false, .. }));
-    let mut steps = Vec::new();
     if home.is_none_or(|i| env[i].1 == "HOME=") {
         draft.plan.home = Some(home.unwrap_or(draft.plan.env.len()));
         if home.is_none() {
             draft.plan.env.push(c"HOME=/".to_owned());
         }
-        steps.push((before_identity, "/process/env", Step::FindHome { uid: process.user().uid() }));
+        let at = position(draft, |step| matches!(step, Step::WorkingDirectory { last: false, .. }));
+        insert(draft, at, Step::FindHome { uid: process.user().uid() }, "/process/env");
     }
-    let program = Step::FindProgram(program(&list(process.args())[0], path.as_deref())?);
-    let after_identity =
-        position(draft, |step| matches!(step, Step::WorkingDirectory { last: true, .. })) + 1;
-    steps.push((after_identity + steps.len(), "/process/args/0", program));
-    for (at, place, step) in steps {
-        draft.plan.steps.insert(at, Planned { step, place: place.to_owned() });
-    }
-    Ok(())
+    Ok(env.into_iter().rev().find_map(|(_, v)| v.strip_prefix("PATH=").map(str::to_owned)))
+}
+
+fn find_program(draft: &mut Draft, program: Program, place: &str) {
+    let at = position(draft, |step| matches!(step, Step::WorkingDirectory { last: true, .. })) + 1;
+    insert(draft, at, Step::FindProgram(program), place);
+}
+
+fn insert(draft: &mut Draft, at: usize, step: Step, place: &str) {
+    draft.plan.steps.insert(at, Planned { step, place: place.to_owned() });
 }
 
 fn position(draft: &Draft, is: impl Fn(&Step) -> bool) -> usize {

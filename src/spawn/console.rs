@@ -8,16 +8,21 @@ use crate::error::{Result, While};
 use crate::spec::c_string;
 use crate::sys::{self, Errno, fs, socket};
 
-/// The standard streams become this user's.
-pub(super) fn give_stdio(uid: u32) -> Result<()> {
+/// These, or our own standard streams, become this user's.
+pub(super) fn give_streams(streams: Option<&[OwnedFd; 3]>, uid: u32) -> Result<()> {
     for number in 0..3 {
-        give_stream(number, uid).or_unable(|| format!("give standard stream {number} to user {uid}"))?;
+        let stream = match streams {
+            Some(streams) => Ok(streams[number].as_fd()),
+            None => fs::inherited(number as i32),
+        };
+        stream
+            .and_then(|stream| give_stream(stream, uid))
+            .or_unable(|| format!("give standard stream {number} to user {uid}"))?;
     }
     Ok(())
 }
 
-fn give_stream(number: i32, uid: u32) -> sys::Result<()> {
-    let stream = fs::inherited(number)?;
+fn give_stream(stream: BorrowedFd<'_>, uid: u32) -> sys::Result<()> {
     let stat = fs::fstat(stream)?;
     // /dev/null is everybody's: its owner is not a container's to change.
     let null = stat.is(fs::S_IFCHR) && stat.rdev == fs::makedev(1, 3);

@@ -38,6 +38,8 @@ pub struct Materials<'a> {
     pub init: Option<BorrowedFd<'a>>,
     /// Signals that our caller had ignored.
     pub ignored: u64,
+    /// Instead of our own standard streams.
+    pub streams: Option<[OwnedFd; 3]>,
 }
 
 /// What the parent does while init waits for it.
@@ -76,7 +78,7 @@ pub struct Child {
 /// # Errors
 /// A descriptor that cannot be had, a step that failed: init is dead and reaped then.
 pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Result<Child> {
-    let ignored = materials.ignored;
+    let (ignored, streams) = (materials.ignored, materials.streams);
     let (tasks, cgroup, target) = (materials.tasks, materials.cgroup, materials.init);
     let fds = requests::answer(plan, materials.console, materials.fifo, target)?;
     let (parent_end, init_end) = channel::pair().or_unable(|| "make the channel to init".into())?;
@@ -89,12 +91,13 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
         args: ExecArgs::new(plan.args.clone()),
         env: ExecArgs::new(plan.env.clone()),
         home,
+        streams: streams.as_ref(),
         ignored,
         preserved: plan.preserved,
         dumpable_for_maps: plan.id_maps.is_some() && sys::cred::effective_uid() != 0,
     };
     if let Some(uid) = plan.stdio_owner {
-        console::give_stdio(uid)?;
+        console::give_streams(streams.as_ref(), uid)?;
     }
     let joins = requests::joins(plan, &fds);
     let around =
@@ -167,6 +170,13 @@ impl Child {
     /// From now on it lives without us.
     pub fn keep(&mut self) {
         self.kept = true;
+    }
+
+    /// Somebody else waits for it.
+    pub fn hand_over(mut self) -> Result<hooks::Born> {
+        let pidfd = sys::fs::duplicate(self.pidfd.as_fd()).or_unable(|| "hold a hook".into())?;
+        self.kept = true;
+        Ok(hooks::Born { pid: self.pid, pidfd })
     }
 
     /// Waits for its end.

@@ -82,7 +82,8 @@ fn source_of(bind: &BindMount) -> String {
 
 /// exec.LookPath's words, as Docker's exit codes 126 and 127 hang on them.
 fn no_program(plan: &Plan, program: &Program, errno: Errno) -> Error {
-    let name = plan.args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = if program.searched { plan.args.first() } else { program.candidates.first() };
+    let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if program.searched {
         return Error::new(format!("exec: {name:?}: executable file not found in $PATH"));
     }

@@ -42,6 +42,7 @@ mod seccomp_agent;
 mod spec;
 mod special_mounts;
 mod start;
+mod start_container;
 mod state;
 mod stdio;
 mod systemd;

@@ -44,6 +44,56 @@ fn kill_and_trap() {
     }
 }
 
+/// A handler may answer SIGSYS; what is to be killed is asked nothing.
+#[test]
+fn trap_can_be_caught() {
+    // The shell's own kill(2); it says so with another signal, and lives.
+    let on_kill = |action| {
+        let script = "trap 'echo caught' SYS; kill -0 $$; echo on";
+        with(json!([{ "names": ["kill"], "action": action }])).sh(script)
+    };
+    assert_eq!(on_kill("SCMP_ACT_TRAP").says(), "caught\non");
+    for action in ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS"] {
+        let out = on_kill(action).run(&[]).code(128 + SIGSYS);
+        assert_eq!(out.stdout(), "", "{action}");
+    }
+}
+
+/// The test's own executable, which is static, as a program of several threads.
+fn with_a_thread(action: &str) -> Container {
+    let c = with(on_mkdir(action));
+    fs::copy(std::env::current_exe().unwrap(), c.rootfs("probe")).unwrap();
+    c.args(&[
+        "/probe",
+        "--ignored",
+        "--exact",
+        "lifecycle::seccomp::a_thread_makes_a_directory",
+        "--nocapture",
+    ])
+}
+
+#[test]
+#[ignore = "runs inside of a container, by with_a_thread"]
+#[expect(clippy::print_stdout, reason = "the container's output")]
+fn a_thread_makes_a_directory() {
+    let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+    let before = threads();
+    let _ = std::thread::spawn(|| drop(fs::create_dir("/dir")));
+    crate::harness::wait_for("its end", || (threads() == before).then_some(()));
+    println!("the thread is gone");
+}
+
+#[test]
+fn kill_thread_kills_the_thread_alone() {
+    for action in ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD"] {
+        let c = with_a_thread(action);
+        assert!(c.says().contains("the thread is gone"), "{action}");
+        assert!(!c.rootfs("dir").exists(), "{action}");
+    }
+    let out = with_a_thread("SCMP_ACT_KILL_PROCESS").run(&[]).code(128 + SIGSYS);
+    assert!(!out.stdout().contains("gone"), "{}", out.stdout());
+}
+
 #[test]
 fn log_and_allow() {
     for action in ["SCMP_ACT_LOG", "SCMP_ACT_ALLOW"] {

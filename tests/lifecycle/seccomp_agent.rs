@@ -12,7 +12,7 @@ nix::ioctl_readwrite!(notif_recv, b'!', 0, libc::seccomp_notif);
 nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
 
 /// Waits for one notification; the answer is this errno, or to go on with the syscall. Its caller's pid comes back.
-fn answer(listener: &OwnedFd, errno: Option<i32>) -> i32 {
+pub(super) fn answer(listener: &OwnedFd, errno: Option<i32>) -> i32 {
     let mut waiting = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     assert_eq!(poll(&mut waiting, PollTimeout::from(30_000_u16)).unwrap(), 1, "a notification");
     // SAFETY: zeroes are valid for both, and the kernel demands them of what it fills in.
@@ -89,6 +89,24 @@ fn answers_for_exec() {
     let pid = answer(&listener, Some(libc::ENOSPC));
     exec.wait().fails(1, "No space left on device");
     is_process_state(&text, &c, "running", pid, c.pid());
+}
+
+/// The runtime's own numbers, in a pid namespace of its own: the agent is a neighbour of the runtime's, not of the
+/// container's.
+#[test]
+fn pids_are_those_of_the_runtimes_namespace() {
+    let (c, agent) = with_agent();
+    let c = c.sh("read pid rest </proc/self/stat; echo $pid >/inner; mkdir /dir; sleep 1000");
+    c.run(&["--detach"]).ok();
+    let (text, listener) = agent.receive();
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let asking = answer(&listener, Some(28));
+    let parent = std::fs::read_to_string(format!("/proc/{asking}/stat")).unwrap();
+    let parent: i32 = parent.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
+    // mkdir is a child of init's, which is 1 inside.
+    assert_eq!((&told["pid"], &told["state"]["pid"]), (&json!(parent), &json!(parent)));
+    assert_eq!(c.pid(), parent);
+    assert_eq!(std::fs::read_to_string(c.rootfs("inner")).unwrap(), "1\n");
 }
 
 #[test]

@@ -267,21 +267,3 @@ fn contradictions() {
         assert_eq!(compiled.warnings.len(), warnings, "{:?}", compiled.warnings);
     }
 }
-
-/// What a filter costs each syscall: the architecture, the number, a verdict.
-#[test]
-fn clients_profiles_take_few_instructions() {
-    for (client, profile) in profiles::clients() {
-        let program = seccomp::compile(&profile, Arch::ScmpArchX86_64).unwrap().program;
-        let conditional = ["personality", "clone", "socket", "socketcall", "ipc"];
-        let conditional =
-            conditional.map(|name| super::libseccomp::table(Arch::ScmpArchX86_64).get(name).copied());
-        let mut most = 0;
-        for number in (0..500).filter(|number| !conditional.contains(&Some(*number))) {
-            let data = Data { number, arch: audit(Arch::ScmpArchX86_64), args: [0; 6] };
-            most = most.max(interpreter::run(&program, &data).1);
-        }
-        println!("{client}: {} instructions, at most {most} executed", program.len());
-        assert!(most <= 12, "{client}: {most}");
-    }
-}

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod behaviour;
+mod cost;
 mod differential;
+mod features;
 mod generate;
 mod interpreter;
 mod libseccomp;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What clients' profiles cost, beside libseccomp: `hack/bench-seccomp`.
+//! What clients' profiles cost, beside libseccomp: `hack/bench --seccomp`.
 
 use std::{
     ffi::{c_long, c_ulong},
@@ -20,7 +20,7 @@ const SYSCALLS: [&str; 6] = ["read", "write", "futex", "openat", "clock_gettime"
 const ROUNDS: usize = 100;
 
 #[test]
-#[ignore = "a measurement: run by hack/bench-seccomp"]
+#[ignore = "a measurement: run by hack/bench --seccomp"]
 fn costs() {
     for (client, profile) in profiles::clients() {
         println!("\n{client}'s profile, libseccomp {:?}", libseccomp::version());

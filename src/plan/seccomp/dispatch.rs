@@ -24,17 +24,28 @@ struct Call<'a> {
     callee: Option<u32>,
 }
 
+/// How a syscall's number is found.
+#[derive(Clone, Copy)]
+pub(super) enum Lookup {
+    /// In the fewest steps.
+    Search,
+    /// In the fewest instructions, never more than libseccomp's one for each number: for a profile that would not fit
+    /// otherwise.
+    Chain,
+}
+
 /// A filter being built.
 pub(super) struct Filter<'a> {
     profile: &'a Profile<'a>,
+    lookup: Lookup,
     pub(super) graph: Graph,
     /// Syscalls of which rules contradict each other.
     pub(super) contradictions: BTreeSet<&'a str>,
 }
 
 impl<'a> Filter<'a> {
-    pub(super) fn new(profile: &'a Profile<'a>) -> Self {
-        Self { profile, graph: Graph::default(), contradictions: BTreeSet::new() }
+    pub(super) fn new(profile: &'a Profile<'a>, lookup: Lookup) -> Self {
+        Self { profile, lookup, graph: Graph::default(), contradictions: BTreeSet::new() }
     }
 
     /// Builds the whole and returns its root. `abis` begins with the native architecture.
@@ -48,7 +59,10 @@ impl<'a> Filter<'a> {
         audits.into_iter().rev().fold(Target::Return(KILL_THREAD), |otherwise, audit| {
             let sharing: Vec<Abi> = abis.iter().copied().filter(|abi| abi.audit() == audit).collect();
             let ranges = self.ranges(&sharing);
-            let numbers = search(&mut self.graph, &ranges);
+            let numbers = match self.lookup {
+                Lookup::Search => search(&mut self.graph, &ranges),
+                Lookup::Chain => chain(&mut self.graph, &ranges, Target::Return(self.profile.default)),
+            };
             let arch = Test { word: Word::ARCH, mask: u32::MAX, comparison: Comparison::Equal, value: audit };
             self.graph.unique(arch, numbers, otherwise)
         })
@@ -203,21 +217,65 @@ impl Call<'_> {
     }
 }
 
-/// A balanced search for the range that holds the number.
+/// A balanced search for the range that holds the number: each of its leaves is one test, or none.
 fn search(graph: &mut Graph, ranges: &[(u32, Target)]) -> Target {
-    let number = |comparison, value| Test { word: Word::NUMBER, mask: u32::MAX, comparison, value };
-    match *ranges {
-        [(_, only)] => only,
-        // A single number among others: one test tells it apart.
-        [(_, before), (single, own), (next, after)] if before == after && next == single + 1 => {
-            graph.unique(number(Comparison::Equal, single), own, before)
-        }
+    let mut leaves = Vec::with_capacity(ranges.len() / 2 + 1);
+    let mut rest = ranges;
+    while !rest.is_empty() {
+        let count = match rest {
+            _ if is_single(rest) => 3,
+            // As many leaves as pairs would be, and a test less.
+            [_, next @ ..] if is_single(next) => 1,
+            _ => rest.len().min(2),
+        };
+        let (leaf, after) = rest.split_at(count);
+        leaves.push(leaf);
+        rest = after;
+    }
+    search_leaves(graph, &leaves)
+}
+
+/// Whether a single number comes first among others: one test tells it apart.
+fn is_single(ranges: &[(u32, Target)]) -> bool {
+    matches!(*ranges, [(_, before), (single, _), (next, after), ..] if before == after && next == single + 1)
+}
+
+fn number(comparison: Comparison, value: u32) -> Test {
+    Test { word: Word::NUMBER, mask: u32::MAX, comparison, value }
+}
+
+fn search_leaves(graph: &mut Graph, leaves: &[&[(u32, Target)]]) -> Target {
+    match *leaves {
+        [[(_, only)]] => *only,
+        [[(_, before), (single, own), _]] => graph.unique(number(Comparison::Equal, *single), *own, *before),
+        [[(_, low), (start, high)]] => graph.unique(number(Comparison::GreaterOrEqual, *start), *high, *low),
         _ => {
-            let (low, high) = ranges.split_at(ranges.len() / 2);
-            let start = high[0].0;
-            let high = search(graph, high);
-            let low = search(graph, low);
+            let (low, high) = leaves.split_at(leaves.len() / 2);
+            let start = high[0][0].0;
+            let high = search_leaves(graph, high);
+            let low = search_leaves(graph, low);
             graph.unique(number(Comparison::GreaterOrEqual, start), high, low)
         }
     }
+}
+
+/// One number after the other, then what is left of the ranges: without the single numbers many are one. What fares as
+/// by default is never asked for, alone as it may be.
+fn chain(graph: &mut Graph, ranges: &[(u32, Target)], default: Target) -> Target {
+    let single = |index: usize| {
+        let (number, target) = ranges[index];
+        let alone = ranges.get(index + 1).is_some_and(|next| next.0 == number + 1);
+        index > 0 && target != default && alone
+    };
+    let mut wide = Ranges::default();
+    for (_, &(start, target)) in ranges.iter().enumerate().filter(|(index, _)| !single(*index)) {
+        wide.push(start, target);
+    }
+    let (&(_, lowest), above) = wide.0.split_first().expect("ranges begin at 0");
+    let rest = above.iter().fold(lowest, |below, &(start, target)| {
+        graph.unique(number(Comparison::GreaterOrEqual, start), target, below)
+    });
+    (0..ranges.len()).filter(|index| single(*index)).fold(rest, |otherwise, index| {
+        graph.unique(number(Comparison::Equal, ranges[index].0), ranges[index].1, otherwise)
+    })
 }

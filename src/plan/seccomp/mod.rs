@@ -26,7 +26,11 @@ mod tables;
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompFilterFlag as Flag};
 
 pub use self::bpf::Instruction;
-use self::{abi::Abi, dispatch::Filter, profile::Profile};
+use self::{
+    abi::Abi,
+    dispatch::{Filter, Lookup},
+    profile::Profile,
+};
 
 const SECCOMP_FILTER_FLAG_LOG: u32 = 1 << 1;
 const SECCOMP_FILTER_FLAG_SPEC_ALLOW: u32 = 1 << 2;
@@ -78,15 +82,19 @@ pub fn compile(seccomp: &LinuxSeccomp, native: Arch) -> Result<Compiled, Error> 
     let notify = notify(seccomp)?;
     let abis = abis(seccomp, native)?;
     let profile = Profile::read(seccomp)?;
-    let mut filter = Filter::new(&profile);
-    let root = filter.build(&abis);
-    let program = bpf::program(&filter.graph, root).map_err(|_| Error::TooLong)?;
+    let build = |lookup| {
+        let mut filter = Filter::new(&profile, lookup);
+        let root = filter.build(&abis);
+        let program = bpf::program(&filter.graph, root).map_err(|_| Error::TooLong)?;
+        Ok((program, filter.contradictions))
+    };
+    let (program, contradictions) = build(Lookup::Search).or_else(|_| build(Lookup::Chain))?;
     let mut warnings = Vec::new();
     if !profile.unknown.is_empty() {
         warnings
             .push(format!("unknown syscalls in the seccomp profile ignored: {}", profile.unknown.join(", ")));
     }
-    for name in filter.contradictions {
+    for name in contradictions {
         warnings.push(format!(
             "seccomp rules for {name} contradict each other: the more general one counts, or the first"
         ));

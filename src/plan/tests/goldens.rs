@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use oci_spec::runtime::Hook;
+
 use super::*;
 use crate::sys::process::{NEWCGROUP, NEWIPC, NEWNET, NEWNS, NEWPID, NEWUSER, NEWUTS};
 
@@ -203,6 +205,13 @@ fn executed() -> Vec<(&'static str, String)> {
         ("exec-terminal", exec_in(&Case::small(), &terminal, all)),
         ("exec-userns", exec_in(&Case::small().userns(), &full, all | NEWUSER)),
         ("exec-host-pid", exec_in(&Case::small(), &plain, NEWNS)),
+        ("start-container", {
+            let case = Case::of(include_str!("docker.json")).set("/process/terminal", json!(true));
+            let hook = Hook::default().set_path("/bin/hook".into()).to_owned();
+            let hook = HookProgram::new(&hook, "/hooks/startContainer/0".into()).unwrap();
+            let options = Options { wait_for_start: false, ..options() };
+            portable(&super::hook(&hook, &case.spec().unwrap(), &options, all).unwrap())
+        }),
     ]
 }
 

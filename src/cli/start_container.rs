@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The hooks `startContainer`: last before the container's program, and with no more rights than it, since they run
+//! what the image has under their names.
+
+use std::ffi::CString;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use oci_spec::runtime::Spec;
+
+use super::document::document;
+use super::enter::{self, NoHooks};
+use super::{destroy, hooks};
+use crate::cgroup::Cgroup;
+use crate::container::{self, ProcessRef, State, Status};
+use crate::error::Result;
+use crate::plan::{self, HookProgram};
+use crate::spawn::hooks::{Born, Kind};
+use crate::spawn::{self, Materials};
+
+/// Whether there are any: the caller has to be sealed for them.
+pub(super) fn are_there(spec: &Spec) -> bool {
+    !hooks::of(spec, Kind::StartContainer).is_empty()
+}
+
+/// In a container whose init is ready: one that fails makes `start` fail, and init ends.
+pub(super) fn run(spec: &Spec, state: &State, init: BorrowedFd<'_>) -> Result<()> {
+    let hooks = hooks::of(spec, Kind::StartContainer);
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    let own_pids = state.namespaces & libc::CLONE_NEWPID as u64 != 0;
+    let pid = if own_pids { 1 } else { state.init.map_or(0, |init| init.pid) };
+    let document = document(state, Status::Created, pid);
+    let ran = spawn::hooks::run_with(hooks, Kind::StartContainer, &document, &mut |program, streams| {
+        start_inside(program, streams, spec, state, init)
+    });
+    if ran.is_err() {
+        container::signal(init, libc::SIGKILL)?;
+    }
+    ran
+}
+
+fn start_inside(
+    program: &HookProgram,
+    streams: [OwnedFd; 3],
+    spec: &Spec,
+    state: &State,
+    init: BorrowedFd<'_>,
+) -> Result<Born> {
+    let cgroup = destroy::cgroup_of(state)?;
+    let options = plan::Options {
+        id: &state.id,
+        bundle: &state.bundle,
+        rootfs: &state.rootfs,
+        no_pivot: false,
+        keyring: state.keyring.clone().and_then(|name| CString::new(name).ok()),
+        preserve_fds: 0,
+        listen_fds: None,
+        notify_dir: None,
+        wait_for_start: false,
+        adopted: cgroup.as_ref().is_some_and(Cgroup::is_users),
+        privileged: enter::is_privileged()?,
+    };
+    let plan = plan::hook(program, spec, &options, state.namespaces)?;
+    let join = enter::join(cgroup.as_ref())?;
+    let (_, ignored) = ProcessRef::of_caller()?;
+    let materials = Materials {
+        tasks: join.tasks(),
+        cgroup: join.into_cgroup(),
+        console: None,
+        fifo: None,
+        init: Some(init),
+        ignored,
+        streams: Some(streams),
+    };
+    let mut host = NoHooks { state, status: Status::Created, plan: &plan, cgroup: cgroup.as_ref() };
+    let child = spawn::start(&plan, materials, &mut host)?;
+    child.go_and_execute(&plan)?;
+    child.hand_over()
+}
