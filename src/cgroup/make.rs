@@ -8,22 +8,21 @@ use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::dir::{Dir, value, write_at};
-use super::systemd::{self, Started};
 use super::{Cgroup, Join, devices, limit, remove};
 use crate::error::{Error, Result, While};
-use crate::plan::cgroup::{CgroupPlan, Kind, Place, Stage};
+use crate::plan::cgroup::{CgroupPlan, Place, Stage};
 use crate::sys::fs::CWD;
 use crate::sys::{self, Errno};
 
 /// The cgroups of a container that is being created.
 pub struct Made<'p> {
-    plan: &'p CgroupPlan,
-    cgroup: Cgroup,
+    pub(super) plan: &'p CgroupPlan,
+    pub(super) cgroup: Cgroup,
     join: Join,
     /// Directories that were not there: the hierarchy's index and the path below its mount, parents first.
     created: Vec<(usize, String)>,
     /// The unit was asked for: from here on it is ours to stop.
-    started: Cell<bool>,
+    pub(super) started: Cell<bool>,
 }
 
 /// Where a container's processes will be killed by cgroup, no others may be: to be called before these
@@ -75,28 +74,6 @@ impl Made<'_> {
 
     pub fn into_cgroup(&self) -> Option<BorrowedFd<'_>> {
         self.join.into_cgroup()
-    }
-
-    /// systemd makes a unit with its cgroup around a process that waits for it.
-    pub fn adopt(&self, pid: i32) -> Result<()> {
-        let (Some(unit), [dir]) = (&self.plan.unit, self.cgroup.dirs.as_slice()) else { return Ok(()) };
-        self.started.set(true);
-        let started = systemd::start(unit, &self.plan.limits.properties, pid);
-        if let Ok(Started::Another(_)) = started {
-            self.started.set(false);
-        }
-        started?.ours()?;
-        if unit.kind == Kind::Slice {
-            dir.write("cgroup.procs", &pid.to_string())
-                .or_unable(|| format!("move init into the cgroup {}", dir.path()))?;
-        }
-        // Whatever its name and its manager's cgroup have led us to: is this where it is?
-        let pids = dir.pids().or_unable(|| format!("read the processes of the cgroup {}", dir.path()))?;
-        if !pids.contains(&pid) {
-            let error = Error::new(format!("systemd has not put init into the cgroup {}", dir.path()));
-            return Err(error.at("/linux/cgroupsPath"));
-        }
-        self.enable_controllers(dir)
     }
 
     /// Everything that `linux.resources` asks for.
@@ -214,7 +191,7 @@ impl Made<'_> {
     }
 
     /// A v2 cgroup has the controllers that its parent hands on, which are those handed on to it.
-    fn enable_controllers(&self, dir: &Dir) -> Result<()> {
+    pub(super) fn enable_controllers(&self, dir: &Dir) -> Result<()> {
         let unable = || format!("enable the controllers of the cgroup {}", dir.path());
         let available = value(&dir.sibling("cgroup.controllers")).or_unable(unable)?;
         let wanted: Vec<&str> = available.split_whitespace().collect();

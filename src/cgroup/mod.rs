@@ -6,6 +6,7 @@
 //! filesystem, and without links, so a path in a config or in the state can name nothing else
 //! (CVE-2023-6476, CVE-2025-47291). May name: plan, host, sys, error.
 
+mod adopt;
 mod devices;
 mod dir;
 mod freeze;
@@ -24,7 +25,7 @@ use dir::{Dir, open_at};
 pub use make::{Made, create, refuse_used};
 
 use crate::error::{Error, Result, While};
-use crate::host::systemd::{Bus, Unit};
+use crate::host::systemd::Unit;
 use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, CWD, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY};
 use crate::sys::{self, Errno};
 
@@ -124,35 +125,6 @@ impl Cgroup {
     /// Controllers to the absolute path of the directory, as a container's state has them.
     pub fn paths(&self) -> BTreeMap<String, String> {
         self.dirs.iter().map(|dir| (dir.controllers().to_owned(), dir.path())).collect()
-    }
-
-    /// Below the manager of a user: a process from another part of the tree, as a login session's, cannot
-    /// be born there but must be moved, by systemd.
-    pub fn is_users(&self) -> bool {
-        self.unit.as_ref().is_some_and(|unit| unit.bus == Bus::User)
-    }
-
-    /// Moves a process that waits for it into the unit.
-    pub fn admit(&self, pid: i32) -> Result<()> {
-        let (Some(unit), [dir]) = (&self.unit, self.dirs.as_slice()) else { return Ok(()) };
-        match dir.write("cgroup.procs", &pid.to_string()) {
-            Err(Errno::EACCES | Errno::EPERM) => systemd::attach(unit, &dir.below_unit(&unit.name), pid),
-            result => result.or_unable(|| format!("move a process into the cgroup {}", dir.path())),
-        }
-    }
-
-    /// Where a process of the container's is, if that is below this v2 cgroup: to join when this one hands
-    /// on controllers and takes no processes (kernel: "no internal process" rule), as with systemd inside.
-    pub fn of_process(&self, pid: i32) -> Result<Option<OwnedFd>> {
-        let Some(dir) = self.v2() else { return Ok(None) };
-        let what = || format!("find the cgroup of process {pid}");
-        let text = dir::read_at(CWD, &format!("/proc/{pid}/cgroup")).or_unable(what)?;
-        let path = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-        let inside = path.strip_prefix(dir.relative()).is_some_and(|rest| rest.starts_with('/'));
-        if !inside {
-            return Ok(None);
-        }
-        open_at(CWD, &dir.sibling(path), O_RDONLY | O_DIRECTORY).map(Some).or_unable(what)
     }
 
     /// Processes that the kernel's OOM killer has ended here.
