@@ -13,8 +13,10 @@ use crate::error::{Error, Result};
 use crate::host::systemd::Bus;
 use crate::sys::{self, Errno};
 
-/// For each call with its answer; systemd's own default is 25 s. A job waits as long once more.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may say nothing at all, and how long an answer may take while it speaks to others: fifty
+/// containers at once on a slow machine wait for each other.
+const SILENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -24,6 +26,7 @@ pub(super) struct Connection {
     socket: OwnedFd,
     received: Vec<u8>,
     serial: u32,
+    heard: Instant,
     /// Jobs that have ended: their path and result.
     ended: Vec<(String, String)>,
 }
@@ -57,7 +60,13 @@ impl Connection {
             let Some(path) = path else { continue };
             match connect(&path) {
                 Ok(socket) => {
-                    let mut this = Connection { socket, received: Vec::new(), serial: 0, ended: Vec::new() };
+                    let mut this = Connection {
+                        socket,
+                        received: Vec::new(),
+                        serial: 0,
+                        heard: Instant::now(),
+                        ended: Vec::new(),
+                    };
                     this.greet(is_daemon).map_err(Failed::Error)?;
                     return Ok(this);
                 }
@@ -209,11 +218,12 @@ impl Connection {
     }
 
     fn receive(&mut self, deadline: Instant) -> Result<()> {
-        await_ready(&self.socket, false, deadline)?;
+        await_ready(&self.socket, false, deadline.min(self.heard + SILENCE))?;
         let mut page = [0u8; 8192];
         match sys::fs::read(self.socket.as_fd(), &mut page) {
             Ok(0) => Err(unable().because("it has closed the connection: it may be starting anew")),
             Ok(n) => {
+                self.heard = Instant::now();
                 self.received.extend_from_slice(&page[..n]);
                 Ok(())
             }
@@ -223,6 +233,7 @@ impl Connection {
     }
 
     fn send(&mut self, mut bytes: &[u8], deadline: Instant) -> Result<()> {
+        self.heard = Instant::now();
         while !bytes.is_empty() {
             match sys::socket::send_some(self.socket.as_fd(), bytes) {
                 Ok(n) => bytes = &bytes[n..],
@@ -245,7 +256,7 @@ fn manager(member: &str) -> Method<'_> {
 fn await_ready(socket: &OwnedFd, to_write: bool, deadline: Instant) -> Result<()> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(unable().because(format!("it has not answered in {} s", PATIENCE.as_secs())));
+        return Err(unable().because("it does not answer"));
     }
     let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1);
     match sys::signal::poll([Some(socket.as_fd())], [to_write], millis) {
@@ -256,7 +267,7 @@ fn await_ready(socket: &OwnedFd, to_write: bool, deadline: Instant) -> Result<()
 
 /// While its queue of connections is full there is nothing to wait on.
 fn connect(path: &CString) -> sys::Result<OwnedFd> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + SILENCE;
     loop {
         match sys::socket::connect_at_once(path) {
             Err(Errno::EAGAIN) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
