@@ -180,6 +180,8 @@ fn device_rules_open_and_shut_the_same() {
     only_tare!("it runs the other by itself");
     let deny = json!({ "allow": false, "access": "rwm" });
     let rule = |allow: bool, kind: &str, major: i64, minor: i64, access: &str| json!({ "allow": allow, "type": kind, "major": major, "minor": minor, "access": access });
+    // On v2 runc opens for both what is shut for one of reading and writing; tare keeps it shut, as v1 does.
+    let part = if is_v2() { "rwm" } else { "w" };
     for rules in [
         json!([]),
         json!([deny]),
@@ -191,7 +193,7 @@ fn device_rules_open_and_shut_the_same() {
             rule(true, "c", 1, 1, "w"),
             rule(true, "c", 10, 235, "rw")
         ]),
-        json!([{ "allow": true, "access": "rwm" }, rule(false, "c", 10, 229, "rwm"), rule(false, "b", 7, 0, "w")]),
+        json!([{ "allow": true, "access": "rwm" }, rule(false, "c", 10, 229, "rwm"), rule(false, "b", 7, 0, part)]),
     ] {
         let ours = opens(&runtime(), &rules, "CAP_MKNOD");
         assert_eq!(ours.lines().count(), 10, "{ours}");
