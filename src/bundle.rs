@@ -77,6 +77,11 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     sys::fs::read_to_end(file.as_fd(), CONFIG_LIMIT).or_unable(|| format!("read {}", path.display()))
 }
 
+/// The same from standard input.
+pub fn read_stdin() -> Result<Vec<u8>> {
+    sys::fs::read_to_end(sys::fs::stream(0), CONFIG_LIMIT).or_unable(|| "read standard input".into())
+}
+
 /// Seen from the working directory, without `.` and `..` and without following the last link.
 pub fn absolute(path: &Path) -> Result<PathBuf> {
     if path.is_absolute() {

@@ -41,6 +41,8 @@ pub enum Note {
     Item(usize),
     /// A link in the image led a mount into /proc.
     InsideProc,
+    /// What goes on /proc is no procfs.
+    NotProc,
 }
 
 /// What the parent tells init.
@@ -136,6 +138,7 @@ fn encode(report: &Report) -> [u8; SIZE] {
                 Note::NotInForce => (2, 0),
                 Note::Item(item) => (3, item as i32),
                 Note::InsideProc => (4, 0),
+                Note::NotProc => (5, 0),
             };
             [6, failure.step as i32, failure.errno as i32, note, item]
         }
@@ -171,6 +174,7 @@ fn decode(packet: &[u8; SIZE]) -> Result<Report> {
                 2 => Note::NotInForce,
                 3 => Note::Item(word(4) as usize),
                 4 => Note::InsideProc,
+                5 => Note::NotProc,
                 _ => Note::None,
             },
         }),
@@ -199,6 +203,7 @@ mod tests {
             failed(Note::NotInForce),
             failed(Note::Item(3)),
             failed(Note::InsideProc),
+            failed(Note::NotProc),
         ] {
             init.send(&report).unwrap();
             assert_eq!(parent.receive().unwrap(), Some(report));

@@ -127,6 +127,11 @@ pub enum Step {
         nodes: Vec<u64>,
     },
     Personality(u64),
+    /// "exec" and the profile, as the kernel takes it.
+    AppArmorProfile(CString),
+    SelinuxLabel(CString),
+    /// SELinux's label of the session keyring.
+    KeyLabel(CString),
     Limits(Vec<Limit>),
     NoNewPrivileges,
     Seccomp {
@@ -162,9 +167,13 @@ pub struct FsMount {
     pub target: InRoot,
     /// Options for the filesystem; those without a value are flags.
     pub options: Vec<(CString, Option<CString>)>,
+    /// SELinux's label of its root, for what cannot be mounted with one.
+    pub label: Option<CString>,
     /// The same options and flags for mount(2), where the new API is not to be had.
     pub data: CString,
     pub attrs: u64,
+    /// What only mount(2) takes, and no filesystem that has another way needs.
+    pub superblock: u64,
     pub propagation: u64,
     /// proc and sysfs must not be mounted through a link or on a file (CVE-2019-19921).
     pub strict_target: bool,
@@ -197,6 +206,7 @@ impl FsMount {
             && self.propagation == 0
             && !self.remount
             && self.bind_fallback.is_none()
+            && self.label.is_none()
     }
 }
 
@@ -213,6 +223,13 @@ pub struct BindMount {
     pub propagation: (u64, Depth),
 }
 
+impl BindMount {
+    /// What a bind puts on /proc has to be a procfs: the runtime and LSMs trust it (CVE-2019-16884).
+    pub fn is_proc(&self) -> bool {
+        self.target.0.as_bytes() == b"proc"
+    }
+}
+
 /// Where a bind mount comes from.
 #[derive(Debug)]
 pub enum Source {
@@ -226,6 +243,8 @@ pub enum Source {
 pub struct CgroupTree {
     pub target: InRoot,
     pub attr: Attr,
+    /// SELinux's label of the directory that holds them.
+    pub label: Option<CString>,
     pub hierarchies: Vec<CgroupDir>,
     pub links: Vec<(CString, CString)>,
 }

@@ -14,6 +14,8 @@ pub enum Kind {
     /// Worth another try: a broken connection, a 5xx, a 429.
     Transient,
     Denied,
+    /// The disk is full, or the quota.
+    NoSpace,
 }
 
 #[derive(Debug, Clone)]
@@ -85,7 +87,11 @@ pub trait Context<T> {
 impl<T> Context<T> for io::Result<T> {
     fn context<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T> {
         self.map_err(|e| {
-            let kind = if e.kind() == io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Other };
+            let kind = match e.kind() {
+                io::ErrorKind::NotFound => Kind::NotFound,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::NoSpace,
+                _ => Kind::Other,
+            };
             match (e.raw_os_error(), e.downcast::<Error>()) {
                 (_, Ok(ours)) => ours.within(what()),
                 (Some(errno), Err(_)) => Error::new(format!("{}: {}", what(), strerror(errno))).kind_of(kind),

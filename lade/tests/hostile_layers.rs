@@ -206,6 +206,17 @@ fn many_opaque_marks_cost_nothing() {
     accepted(vec![tar], |flat, _| assert_eq!(snapshot(&flat.join("d")).len(), 5_001));
 }
 
+/// Found by the fuzzer: a dangling symlink's target is made when something lies beneath it, whatever its name.
+#[test]
+fn no_symlink_makes_the_name_of_a_whiteout() {
+    for target in [".wh.b", ".wh.", "c/.wh..wh..opq", "/.wh.b/d"] {
+        let scratch = Scratch::new();
+        let ran = scratch.pull(&Image::new(&[Tar::new().symlink("a", target).file("a/f", "x")]), "t");
+        assert!(!ran.ok && ran.err.contains("the name of a whiteout"), "{target}: {}", ran.err);
+        scratch.assert_store_empty();
+    }
+}
+
 #[test]
 fn a_whiteout_behind_a_symlink_hits_nothing() {
     let base = || Tar::new().dir("e").file("e/victim", "x").symlink("d", "e");

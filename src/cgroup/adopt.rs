@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How processes get into a cgroup that systemd makes: init with the unit, others by being moved.
 
-use std::os::fd::OwnedFd;
-
-use super::dir::{self, open_at};
 use super::systemd::{self, Started};
 use super::{Cgroup, Made};
 use crate::error::{Error, Result, While};
 use crate::host::systemd::Bus;
 use crate::plan::cgroup::Kind;
 use crate::sys::Errno;
-use crate::sys::fs::{CWD, O_DIRECTORY, O_RDONLY};
 
 impl Made<'_> {
     /// systemd makes a unit with its cgroup around a process that waits for it.
@@ -50,19 +46,5 @@ impl Cgroup {
             Err(Errno::EACCES | Errno::EPERM) => systemd::attach(unit, &dir.below_unit(&unit.name), pid),
             result => result.or_unable(|| format!("move a process into the cgroup {}", dir.path())),
         }
-    }
-
-    /// Where a process of the container's is, if that is below this v2 cgroup: to join when this one hands
-    /// on controllers and takes no processes (kernel: "no internal process" rule), as with systemd inside.
-    pub fn of_process(&self, pid: i32) -> Result<Option<OwnedFd>> {
-        let Some(dir) = self.v2() else { return Ok(None) };
-        let what = || format!("find the cgroup of process {pid}");
-        let text = dir::read_at(CWD, &format!("/proc/{pid}/cgroup")).or_unable(what)?;
-        let path = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-        let inside = path.strip_prefix(dir.relative()).is_some_and(|rest| rest.starts_with('/'));
-        if !inside {
-            return Ok(None);
-        }
-        open_at(CWD, &dir.sibling(path), O_RDONLY | O_DIRECTORY).map(Some).or_unable(what)
     }
 }

@@ -13,7 +13,10 @@ mod freeze;
 mod kill;
 mod limit;
 mod make;
+mod oom;
 mod remove;
+pub mod resctrl;
+mod stats;
 pub mod systemd;
 #[cfg(test)]
 mod tests;
@@ -23,8 +26,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use dir::{Dir, open_at};
 pub use make::{Made, create, refuse_used};
+pub use oom::{OomWatch, Woken};
+pub use stats::Stats;
 
 use crate::error::{Error, Result, While};
+use crate::host::cgroup;
 use crate::host::systemd::Unit;
 use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, CWD, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY};
 use crate::sys::{self, Errno};
@@ -87,6 +93,33 @@ pub fn open(paths: &BTreeMap<String, String>) -> Result<Cgroup> {
     Ok(Cgroup { dirs, unit: None })
 }
 
+/// The v2 cgroup that a process is in.
+///
+/// # Errors
+/// Also when there is none.
+pub fn join_process(pid: i32) -> Result<Join> {
+    let path = cgroup::unified_of(pid)?;
+    let path = path.ok_or_else(|| Error::new(format!("unable to find the v2 cgroup of process {pid}")))?;
+    open(&BTreeMap::from([(String::new(), path)]))?.join()
+}
+
+/// A path without dots, which must not lead out of where it starts.
+fn inside(path: &str) -> Result<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        let inside = if part == ".." {
+            parts.pop().is_some()
+        } else {
+            parts.push(part);
+            !part.contains('\0')
+        };
+        if !inside {
+            return Err(Error::new(format!("bad sub cgroup path: {path}")));
+        }
+    }
+    Ok(parts.join("/"))
+}
+
 /// An absolute, clean path as its directory and last name.
 fn split(path: &str) -> Option<(&str, &str)> {
     let clean = path.strip_prefix('/')?.split('/').all(|part| !matches!(part, "" | "." | ".."));
@@ -107,33 +140,27 @@ impl Cgroup {
         Ok(join)
     }
 
-    /// The cgroup at a path below this one, in the hierarchies of `controller` or in all (exec --cgroup).
-    pub fn below(self, controller: Option<&str>, path: &str) -> Result<Cgroup> {
-        if path.split('/').any(|part| part == "..") || path.contains('\0') {
-            return Err(Error::new(format!("bad sub cgroup path: {path}")));
+    /// The cgroups at paths below these (exec --cgroup), each of a v1 controller; that of "" is for all.
+    pub fn below(self, paths: &BTreeMap<String, String>) -> Result<Cgroup> {
+        for controller in paths.keys().filter(|controller| !controller.is_empty()) {
+            if !self.dirs.iter().any(|dir| dir.has(controller)) {
+                return Err(Error::new(format!("unknown controller {controller} in SubCgroupPaths")));
+            }
         }
-        if controller.is_some_and(|controller| self.dir(controller).is_none()) {
-            let controller = controller.unwrap_or_default();
-            return Err(Error::new(format!("unknown controller {controller} in the sub cgroup path")));
-        }
-        let selected = |dir: &Dir| controller.is_none_or(|controller| dir.has(controller));
-        let dirs = self.dirs.into_iter();
-        let dirs = dirs.map(|dir| if selected(&dir) { dir.below(path) } else { dir }).collect();
+        let below = |dir: Dir| {
+            let path = paths.iter().find(|(controller, _)| controller.is_empty() || dir.has(controller));
+            match path.map(|(_, path)| inside(path)).transpose()?.filter(|path| !path.is_empty()) {
+                Some(path) => Ok(dir.below(&path)),
+                None => Ok(dir),
+            }
+        };
+        let dirs = self.dirs.into_iter().map(below).collect::<Result<_>>()?;
         Ok(Cgroup { dirs, unit: self.unit })
     }
 
     /// Controllers to the absolute path of the directory, as a container's state has them.
     pub fn paths(&self) -> BTreeMap<String, String> {
         self.dirs.iter().map(|dir| (dir.controllers().to_owned(), dir.path())).collect()
-    }
-
-    /// Processes that the kernel's OOM killer has ended here.
-    pub fn oom_kills(&self) -> u64 {
-        let Some(dir) = self.dir("memory") else { return 0 };
-        let file = if dir.is_unified() { "memory.events" } else { "memory.oom_control" };
-        let text = dir.read(file).unwrap_or_default();
-        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-        count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
     }
 
     /// The directory with a controller's files: on v2 there is but one.

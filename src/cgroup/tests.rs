@@ -441,17 +441,36 @@ fn a_sub_cgroup_stays_below_the_container() {
     let Some(host) = v2() else { return };
     let case = Case::new(&host, json!({}));
     let cgroup = create(&case.plan).unwrap().keep();
-    for path in ["..", "../x", "a/../../x"] {
-        let error = open(&case.plan.paths()).unwrap().below(None, path).err().unwrap();
+    let below = |controller: &str, path: &str| {
+        open(&case.plan.paths()).unwrap().below(&BTreeMap::from([(controller.into(), path.into())]))
+    };
+    for path in ["..", "../x", "a/../../x", "/.."] {
+        let error = below("", path).err().unwrap();
         assert!(error.to_string().contains("bad sub cgroup path"), "{error}");
     }
-    assert!(open(&case.plan.paths()).unwrap().below(None, "absent").unwrap().join().is_err());
+    let error = below("cpu", "/").err().unwrap().to_string();
+    assert!(error.contains("unknown controller cpu"), "v2 has no hierarchy of its own for it: {error}");
+    assert!(below("", "absent").unwrap().join().is_err());
     std::fs::create_dir(format!("{}/sub", case.paths()[0])).unwrap();
-    let join = open(&case.plan.paths()).unwrap().below(None, "sub").unwrap().join().unwrap();
-    let process = Process::start(&join, || {});
-    process.is_in(&format!("{}/sub", case.name), 1);
-    drop(process);
+    for (path, name) in [("sub", "/sub"), ("/x/..//./sub/", "/sub"), ("/", ""), ("", "")] {
+        let process = Process::start(&below("", path).unwrap().join().unwrap(), || {});
+        process.is_in(&format!("{}{name}", case.name), 1);
+        // And so is who follows it.
+        let follower = Process::start(&join_process(process.0).unwrap(), || {});
+        follower.is_in(&format!("{}{name}", case.name), 1);
+        drop((process, follower));
+    }
     cgroup.remove().unwrap();
+}
+
+#[test]
+fn sub_cgroups_of_v1_are_chosen_by_controller() {
+    let dirs = ["memory", "cpu,cpuacct", "pids"].map(|name| Dir::new(name, "/base", "own"));
+    let paths = [("cpu", "x"), ("cpuacct", "x"), ("pids", "/y/../z")];
+    let paths = paths.map(|(controller, path)| (controller.to_owned(), path.to_owned()));
+    let below = Cgroup { dirs: dirs.into(), unit: None }.below(&BTreeMap::from(paths)).unwrap();
+    let paths: Vec<_> = below.dirs.iter().map(Dir::relative).collect();
+    assert_eq!(paths, ["own", "own/x", "own/z"]);
 }
 
 #[test]
@@ -569,4 +588,26 @@ fn a_v2_controller_that_is_missing_is_named() {
     let error = made.limit().unwrap_err().to_string();
     assert!(error.contains("controller \"absent\" not available"), "{error}");
     assert!(error.contains("/linux/resources/unified/absent.max"), "{error}");
+}
+
+/// Also on a v2 hierarchy without a single controller: what is not there is zero, and what is there is told.
+#[test]
+fn what_a_process_uses_is_counted() {
+    for host in [v1(), v2()].into_iter().flatten() {
+        let case = Case::new(&host, json!({}));
+        let made = create(&case.plan).unwrap();
+        let process = Process::start(made.join(), || {});
+        process.is_in(&case.name, host.hierarchies.len());
+        let seen = serde_json::to_value(made.cgroup().stats().unwrap()).unwrap();
+        assert_eq!(seen["pids"], json!({ "current": 1, "limit": 0 }), "{:?}", host.version);
+        assert!(seen["cpu"]["usage"]["total"].is_u64(), "{seen}");
+        let mut watch = made.cgroup().watch_oom().unwrap();
+        let init = sys::process::pidfd_open(process.0).unwrap();
+        let mut wait = || watch.wait(init.as_fd(), Duration::from_millis(1)).unwrap();
+        assert_eq!(wait(), Woken { oom: 0, ended: false });
+        sys::process::kill(process.0, 9).unwrap();
+        eventually(|| process.state() == 'Z');
+        assert_eq!(wait(), Woken { oom: 0, ended: true });
+        drop(process);
+    }
 }

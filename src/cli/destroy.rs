@@ -8,7 +8,7 @@ use std::time::Duration;
 use oci_spec::runtime::Spec;
 
 use super::hooks;
-use crate::cgroup::{self, Cgroup};
+use crate::cgroup::{self, Cgroup, resctrl};
 use crate::container::{self, Container, Locked, State, Status};
 use crate::error::{Error, Result};
 use crate::spec;
@@ -65,6 +65,9 @@ pub(super) fn bury(
             cgroup.kill_all()?;
         }
         cgroup.remove()?;
+    }
+    if let Some(group) = state.resctrl.as_ref().and_then(|record| record.remove.as_deref()) {
+        resctrl::remove(group)?;
     }
     if let Some(spec) = spec {
         hooks::run_poststop(spec, state);

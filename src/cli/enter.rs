@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use clap::ArgMatches;
+use nix::errno::Errno;
 use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Spec};
 
 use super::console::Mode;
@@ -12,9 +13,9 @@ use super::exec::{ExecOptions, Overrides, ProcessSource};
 use super::global::Global;
 use super::{agent, console, destroy, environment, pid_file};
 use crate::bundle;
-use crate::cgroup::{Cgroup, Join};
+use crate::cgroup::{self, Cgroup, Join, resctrl};
 use crate::container::{Container, ProcessRef, State, Status};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, While};
 use crate::host::{account, user};
 use crate::plan::{self, Plan};
 use crate::spawn::{self, Child, Foreground, Materials, Terminal};
@@ -40,10 +41,12 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     let console = console::open(terminal, options.console_socket.as_deref(), mode)?;
     let (_, ignored) = ProcessRef::of_caller()?;
     let foreground = (!options.detach).then(|| Foreground::new(false)).transpose()?;
-    let cgroup = below(cgroup, options)?;
+    let pid = state.init.map_or(0, |init| init.pid);
+    let cgroup = cgroup.map(|cgroup| cgroup.below(&options.cgroups)).transpose()?;
     let adopted = cgroup.as_ref().is_some_and(Cgroup::is_users);
     let plan = plan(options, &state, &spec, &process, adopted)?;
-    let join = join(cgroup.as_ref())?;
+    let fallback = options.cgroups.is_empty().then_some(pid);
+    let join = join(cgroup.as_ref(), fallback)?;
     let materials = Materials {
         tasks: join.tasks(),
         cgroup: join.into_cgroup(),
@@ -55,8 +58,12 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     };
     let doing = |error: Error| error.context("unable to start container process");
     let cgroup = cgroup.as_ref();
-    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan, cgroup };
+    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan, cgroup, fallback };
     let mut child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
+    if let Some(record) = &state.resctrl {
+        resctrl::join(&record.group, record.monitor.as_deref(), child.pid)
+            .or_unable(|| format!("join the resctrl group {}", record.group))?;
+    }
     if let Some(path) = &options.pid_file {
         pid_file::write(path, child.pid)?;
     }
@@ -117,28 +124,17 @@ fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process, ad
     Ok(plan)
 }
 
-/// The container's cgroup, or the one below it that --cgroup names.
-fn below(cgroup: Option<Cgroup>, options: &ExecOptions) -> Result<Option<Cgroup>> {
-    let Some(mut cgroup) = cgroup else { return Ok(None) };
-    for sub in &options.cgroups {
-        match sub.controllers.as_slice() {
-            [] => cgroup = cgroup.below(None, &sub.path)?,
-            controllers => {
-                for controller in controllers {
-                    cgroup = cgroup.below(Some(controller), &sub.path)?;
-                }
-            }
-        }
-    }
-    Ok(Some(cgroup))
-}
-
 /// A user's systemd moves the process; else it is born in the cgroup, or joins by itself.
-pub(super) fn join(cgroup: Option<&Cgroup>) -> Result<Join> {
-    match cgroup {
-        Some(cgroup) if !cgroup.is_users() => cgroup.join(),
-        _ => Ok(Join::default()),
-    }
+pub(super) fn join(cgroup: Option<&Cgroup>, fallback: Option<i32>) -> Result<Join> {
+    let Some(cgroup) = cgroup.filter(|cgroup| !cgroup.is_users()) else { return Ok(Join::default()) };
+    let joined = match (cgroup.join(), fallback) {
+        // A container may have moved itself into another v2 cgroup, and its own be gone.
+        (Err(error), Some(init)) if error.errno() == Some(Errno::ENOENT) => {
+            cgroup::join_process(init).map_err(|_| error)
+        }
+        (joined, _) => joined,
+    };
+    joined.map_err(|error| error.context("error adding pid of the new process to cgroups"))
 }
 
 /// Root of the machine.
@@ -227,18 +223,13 @@ pub(super) struct NoHooks<'a> {
     pub(super) status: Status,
     pub(super) plan: &'a Plan,
     pub(super) cgroup: Option<&'a Cgroup>,
+    /// Whose v2 cgroup will do where the container's own takes no process.
+    pub(super) fallback: Option<i32>,
 }
 
 impl spawn::Host for NoHooks<'_> {
     fn cgroup(&mut self, child: &Child) -> Result<()> {
         self.cgroup.map_or(Ok(()), |cgroup| cgroup.admit(child.pid))
-    }
-
-    fn other_cgroup(&mut self) -> Result<Option<OwnedFd>> {
-        match (self.cgroup, self.state.init) {
-            (Some(cgroup), Some(init)) => cgroup.of_process(init.pid),
-            _ => Ok(None),
-        }
     }
 
     fn hooks(&mut self, _point: crate::step::HookPoint, _child: &Child) -> Result<()> {
@@ -247,5 +238,9 @@ impl spawn::Host for NoHooks<'_> {
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
         agent::tell(self.plan.seccomp_agent.as_ref(), self.state, self.status, child.pid, &listener)
+    }
+
+    fn other_cgroup(&mut self) -> Option<Join> {
+        cgroup::join_process(self.fallback?).ok()
     }
 }

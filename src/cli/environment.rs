@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::flags::MOST_FDS;
 use crate::container::ContainerId;
 use crate::spawn::notify;
 
@@ -21,7 +22,7 @@ impl Activation {
         let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
         let ours = number("LISTEN_PID").is_some_and(|pid| pid == std::process::id());
         Activation {
-            sockets: number("LISTEN_FDS").filter(|_| ours).unwrap_or(0),
+            sockets: number("LISTEN_FDS").filter(|n| ours && *n <= MOST_FDS).unwrap_or(0),
             names: std::env::var("LISTEN_FDNAMES").ok().filter(|_| ours),
             notify_socket: std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()),
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `exec`: one more process in a running container.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
@@ -17,7 +18,8 @@ pub(super) struct ExecOptions {
     pub(super) pid_file: Option<PathBuf>,
     pub(super) detach: bool,
     pub(super) preserve_fds: u32,
-    pub(super) cgroups: Vec<SubCgroup>,
+    /// Below the container's, by controller.
+    pub(super) cgroups: BTreeMap<String, String>,
     pub(super) ignore_paused: bool,
 }
 
@@ -54,14 +56,6 @@ pub(super) struct UserFlag {
     pub(super) gid: Option<u32>,
 }
 
-/// `--cgroup [CONTROLLER[,CONTROLLER]:]PATH`: a cgroup below the container's.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct SubCgroup {
-    /// None: for all of them.
-    pub(super) controllers: Vec<String>,
-    pub(super) path: String,
-}
-
 pub(super) fn command() -> Command {
     let usage = "[options] <container-id> <command> [arguments]\n       \
                  tare exec [options] --process FILE <container-id>";
@@ -91,7 +85,6 @@ impl ExecOptions {
             Some(file) => ProcessSource::File(file),
             None => ProcessSource::Flags(Box::new(Overrides::new(matches)?)),
         };
-        let cgroups = texts(matches, "cgroup")?;
         Ok(ExecOptions {
             id: flags::id(matches),
             process,
@@ -100,7 +93,7 @@ impl ExecOptions {
             pid_file: path(matches, "pid-file"),
             detach: is_on(matches, "detach"),
             preserve_fds: flags::preserved(matches),
-            cgroups: cgroups.iter().map(|text| SubCgroup::new(text)).collect::<Result<_>>()?,
+            cgroups: sub_cgroups(&texts(matches, "cgroup")?)?,
             ignore_paused: is_on(matches, "ignore-paused"),
         })
     }
@@ -134,15 +127,29 @@ impl UserFlag {
     }
 }
 
-impl SubCgroup {
-    fn new(text: &str) -> Result<SubCgroup> {
-        let (controllers, path) = text.split_once(':').unwrap_or(("", text));
-        if path.is_empty() {
-            return Err(Error::new(format!("invalid --cgroup {text:?}: no path")));
+/// `--cgroup PATH`, or `--cgroup CONTROLLER[,CONTROLLER]:PATH` as often as wanted: cgroups below the
+/// container's, by controller; "" is all of them.
+fn sub_cgroups(all: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut paths = BTreeMap::new();
+    let refuse = |what: String| Err(Error::new(format!("invalid --cgroup argument{what}")));
+    for text in all {
+        let Some((controllers, path)) = text.split_once(':') else {
+            if all.len() > 1 {
+                return refuse(format!(": {text} (missing <controller>: prefix)"));
+            }
+            paths.insert(String::new(), text.clone());
+            continue;
+        };
+        for controller in controllers.split(',') {
+            if controller.is_empty() {
+                return refuse(format!(": {text} (empty <controller> prefix)"));
+            }
+            if paths.insert(controller.to_owned(), path.to_owned()).is_some() {
+                return refuse(format!("(s): controller {controller} specified multiple times"));
+            }
         }
-        let controllers = controllers.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        Ok(SubCgroup { controllers, path: path.to_owned() })
     }
+    Ok(paths)
 }
 
 fn number(text: &str, what: &str) -> Result<u32> {

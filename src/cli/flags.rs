@@ -100,10 +100,13 @@ fn utf8(value: &OsString) -> Result<String> {
     text.ok_or_else(|| Error::new(format!("{} is not valid UTF-8", value.to_string_lossy())))
 }
 
+/// The kernel's own limit on open files (fs.nr_open), as it is by default.
+pub(super) const MOST_FDS: u32 = 1 << 20;
+
 /// `--preserve-fds N`
 pub(super) fn preserve_fds() -> Arg {
     value("preserve-fds", "N", "hand on N more file descriptors (3 + $LISTEN_FDS and up)")
-        .value_parser(value_parser!(u32))
+        .value_parser(value_parser!(u32).range(..=i64::from(MOST_FDS)))
 }
 
 pub(super) fn preserved(matches: &ArgMatches) -> u32 {

@@ -9,10 +9,11 @@ use oci_spec::runtime::{Hook, Spec};
 
 use super::agent;
 use super::document::document;
-use crate::cgroup::Made;
+use crate::cgroup::{Made, resctrl};
 use crate::container::{State, Status};
 use crate::error::Result;
 use crate::log;
+use crate::plan::resctrl::Group;
 use crate::plan::{Agent, Plan};
 use crate::spawn::hooks::{self, Kind, Place};
 use crate::spawn::{self, Child};
@@ -58,23 +59,40 @@ pub(super) struct Hooks<'a> {
     spec: &'a Spec,
     state: &'a State,
     made: &'a Made<'a>,
+    resctrl: Option<&'a Group>,
     agent: Option<&'a Agent>,
     new_pid_namespace: bool,
     limited: bool,
 }
 
 impl<'a> Hooks<'a> {
-    pub(super) fn new(spec: &'a Spec, state: &'a State, made: &'a Made<'a>, plan: &'a Plan) -> Hooks<'a> {
+    pub(super) fn new(
+        spec: &'a Spec,
+        state: &'a State,
+        (made, resctrl): (&'a Made<'a>, Option<&'a Group>),
+        plan: &'a Plan,
+    ) -> Hooks<'a> {
         let new_pid_namespace = plan.clone & libc::CLONE_NEWPID as u64 != 0;
-        Hooks { spec, state, made, agent: plan.seccomp_agent.as_ref(), new_pid_namespace, limited: false }
+        Hooks {
+            spec,
+            state,
+            made,
+            resctrl,
+            agent: plan.seccomp_agent.as_ref(),
+            new_pid_namespace,
+            limited: false,
+        }
     }
 
     /// Last of all, so that a tight limit need not hold what init needs; but hooks of the runtime may
     /// count on the limits.
-    pub(super) fn limit(&mut self) -> Result<()> {
+    pub(super) fn limit(&mut self, child: &Child) -> Result<()> {
         if !self.limited {
             self.limited = true;
             self.made.limit()?;
+            if let Some(group) = self.resctrl {
+                resctrl::create(group, child.pid)?;
+            }
         }
         Ok(())
     }
@@ -86,7 +104,7 @@ impl spawn::Host for Hooks<'_> {
     }
 
     fn hooks(&mut self, point: HookPoint, child: &Child) -> Result<()> {
-        self.limit()?;
+        self.limit(child)?;
         match point {
             HookPoint::CreateRuntime => {
                 run(self.spec, Kind::Prestart, self.state, Status::Creating, child.pid)?;

@@ -14,12 +14,15 @@ use super::global::Global;
 use super::hooks::Hooks;
 use super::{console, destroy, notify, output, pid_file, start_container};
 use crate::bundle::Bundle;
-use crate::cgroup::{self, Cgroup};
-use crate::container::{CgroupRecord, ContainerId, Driver, Locked, Phase, ProcessRef, State, Store};
+use crate::cgroup::{self, Cgroup, resctrl};
+use crate::container::{
+    CgroupRecord, ContainerId, Driver, Locked, Phase, ProcessRef, ResctrlRecord, State, Store,
+};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::host::systemd::{Bus, Manager, in_environment};
 use crate::plan::cgroup::CgroupPlan;
+use crate::plan::resctrl::Group;
 use crate::plan::{self, Plan};
 use crate::spawn::notify::Notify;
 use crate::spawn::{self, Child, Materials};
@@ -30,6 +33,7 @@ pub(super) struct Prepared {
     pub(super) id: ContainerId,
     bundle: Bundle,
     cgroup: CgroupPlan,
+    resctrl: Option<Group>,
     pub(super) plan: Plan,
     state: State,
     ignored: u64,
@@ -51,10 +55,11 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
     let bundle = Bundle::read(&options.bundle)?;
     bundle.spec.warnings.iter().for_each(|warning| log::warn(warning));
     let spec = &bundle.spec.value;
-    let host = Host::read(options.no_pivot, plan::asks_for_time_namespace(spec))?;
+    let host = Host::read(plan::questions(spec, options.no_pivot))?;
     let rootless = global.rootless.unwrap_or(!host.privileged || host.in_user_namespace);
     let manager = if global.systemd_cgroup { Some(manager(&host)?) } else { None };
     let cgroup = plan::cgroup::plan(spec, id.as_str(), &host.cgroups, rootless, manager.as_ref())?;
+    let resctrl = plan::resctrl::plan(spec, id.as_str(), host.resctrl.as_ref())?;
     let rootfs = bundle.rootfs()?;
     let keyring = (!options.no_new_keyring).then(seal::random_name);
     let activation = Activation::read();
@@ -82,7 +87,12 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
     state.cgroup = Some(record_of(&cgroup));
     state.namespaces = plan.namespaces;
     state.keyring = keyring;
-    Ok(Prepared { id, bundle, cgroup, plan, state, ignored })
+    state.resctrl = resctrl.as_ref().map(|group| ResctrlRecord {
+        group: group.path.clone(),
+        monitor: group.monitor.clone(),
+        remove: resctrl::to_remove(group).map(str::to_owned),
+    });
+    Ok(Prepared { id, bundle, cgroup, resctrl, plan, state, ignored })
 }
 
 /// The systemd that shall make the cgroup, where there is one that could.
@@ -106,7 +116,7 @@ pub(super) fn launch(
     prepared: Prepared,
     mode: Mode,
 ) -> Result<Launched> {
-    let Prepared { id, bundle, cgroup, plan, mut state, ignored } = prepared;
+    let Prepared { id, bundle, cgroup, resctrl, plan, mut state, ignored } = prepared;
     let terminal = console::wanted(&bundle.spec.value);
     let console = console::open(terminal, options.console_socket.as_deref(), mode)?;
     let container = Store::make(&global.root)?.create(&id, "create")?;
@@ -123,7 +133,7 @@ pub(super) fn launch(
         {
             record.paths = made.cgroup().paths();
         }
-        let mut hooks = Hooks::new(&spec, &state, &made, &plan);
+        let mut hooks = Hooks::new(&spec, &state, (&made, resctrl.as_ref()), &plan);
         let fifo = (mode == Mode::Create).then(|| container.fifo_make().and_then(|()| container.fifo_open()));
         let materials = Materials {
             tasks: made.tasks(),
@@ -135,7 +145,7 @@ pub(super) fn launch(
             streams: None,
         };
         let child = spawn::start(&plan, materials, &mut hooks).map_err(in_init)?;
-        hooks.limit()?;
+        hooks.limit(&child)?;
         commit(&container, &mut state, &child, mode)?;
         announce(options, &child)?;
         let notify = if mode == Mode::Create { None } else { notify::bind(&container)? };
@@ -208,7 +218,8 @@ pub(super) fn explain(global: &Global, options: &CreateOptions) -> Result<String
     let paths = prepared.cgroup.paths();
     let cgroups: String =
         paths.iter().map(|(name, path)| format!("make the cgroup {path} ({name})\n")).collect();
-    Ok(format!("{cgroups}{}", prepared.plan))
+    let resctrl = prepared.resctrl.map(|group| format!("make the resctrl group {}\n", group.path));
+    Ok(format!("{cgroups}{}{}", resctrl.unwrap_or_default(), prepared.plan))
 }
 
 /// The command `create`.

@@ -12,6 +12,7 @@ mod output;
 mod usage;
 mod version;
 
+mod checkpoint;
 mod console;
 mod create;
 mod delete;
@@ -19,6 +20,7 @@ mod destroy;
 mod document;
 mod enter;
 mod environment;
+mod events;
 mod exec;
 mod explain;
 mod features;
@@ -26,16 +28,18 @@ mod hooks;
 mod kill;
 mod launch;
 mod list;
+mod manual;
 mod notify;
 mod pause;
 mod pid_file;
 mod ps;
+mod quantity;
 mod run;
 mod spec;
 mod start;
 mod start_container;
 mod state;
-mod unsupported;
+mod update;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +51,7 @@ use clap::{ArgMatches, Command};
 use crate::error::{Error, Result};
 use argv::Flags;
 use global::Global;
+pub use usage::definition;
 
 /// A command, and how many arguments it takes where.
 struct Verb {
@@ -76,10 +81,10 @@ const fn later(name: &'static str, command: fn() -> Command) -> Verb {
 }
 
 const COMMANDS: &[Verb] = &[
-    later("checkpoint", unsupported::checkpoint),
+    later("checkpoint", checkpoint::checkpoint),
     verb("create", create::command, (1, 1), launch::run),
     verb("delete", delete::command, (1, 1), delete::run),
-    later("events", unsupported::events),
+    verb("events", events::command, (1, 1), events::run),
     // 255, as the program inside may itself end with any other code.
     Verb { flags: Flags::BeforeArguments, failure: 255, ..verb("exec", exec::command, (1, ANY), enter::run) },
     verb("explain", explain::command, (0, 0), explain::run),
@@ -88,13 +93,13 @@ const COMMANDS: &[Verb] = &[
     verb("list", list::command, (0, 0), list::run),
     verb("pause", pause::command, (1, 1), pause::run),
     Verb { flags: Flags::BeforeArguments, ..verb("ps", ps::command, (1, ANY), ps::run) },
-    later("restore", unsupported::restore),
+    later("restore", checkpoint::restore),
     verb("resume", pause::resume_command, (1, 1), pause::resume),
     verb("run", run::command, (1, 1), run::run),
     verb("spec", spec::command, (0, 0), spec::run),
     verb("start", start::command, (1, 1), start::run),
     verb("state", state::command, (1, 1), state::run),
-    later("update", unsupported::update),
+    verb("update", update::command, (1, 1), update::run),
 ];
 
 /// Why the command failed and the code to end with.
@@ -158,7 +163,7 @@ fn dispatch(
     let Some(matches) = usage::parse_command(program, verb, command, split)? else {
         return usage::help(Some(&verb.name.into()));
     };
-    let Some(run) = verb.run else { return Err(unsupported::refuse(verb.name).into()) };
+    let Some(run) = verb.run else { return Err(checkpoint::refuse(verb.name).into()) };
     let global = Global::new(global)?;
     let code = run(&global, &matches).map_err(|error| Failure { code: verb.failure, ..error.into() })?;
     // The low byte is all that a parent ever sees of it.

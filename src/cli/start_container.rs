@@ -62,7 +62,7 @@ fn start_inside(
         privileged: enter::is_privileged()?,
     };
     let plan = plan::hook(program, spec, &options, state.namespaces)?;
-    let join = enter::join(cgroup.as_ref())?;
+    let join = enter::join(cgroup.as_ref(), None)?;
     let (_, ignored) = ProcessRef::of_caller()?;
     let materials = Materials {
         tasks: join.tasks(),
@@ -73,7 +73,8 @@ fn start_inside(
         ignored,
         streams: Some(streams),
     };
-    let mut host = NoHooks { state, status: Status::Created, plan: &plan, cgroup: cgroup.as_ref() };
+    let cgroup = cgroup.as_ref();
+    let mut host = NoHooks { state, status: Status::Created, plan: &plan, cgroup, fallback: None };
     let child = spawn::start(&plan, materials, &mut host)?;
     child.go_and_execute(&plan)?;
     child.hand_over()

@@ -2,6 +2,7 @@
 //! Command lines as go-runc, conmon, buildkit, CRI-O, Podman and people write them.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use clap::ArgMatches;
 
 use super::create::CreateOptions;
 use super::delete::DeleteOptions;
-use super::exec::{ExecOptions, Overrides, ProcessSource, SubCgroup, UserFlag};
+use super::exec::{ExecOptions, Overrides, ProcessSource, UserFlag};
 use super::explain::ExplainOptions;
 use super::global::Global;
 use super::kill::KillOptions;
@@ -147,7 +148,7 @@ fn exec(process: ProcessSource) -> ExecOptions {
         pid_file: None,
         detach: false,
         preserve_fds: 0,
-        cgroups: Vec::new(),
+        cgroups: BTreeMap::new(),
         ignore_paused: false,
     }
 }
@@ -199,9 +200,8 @@ fn exec_stops_at_the_id() {
 #[test]
 fn exec_as_callers_write_it() {
     let file = |name: &str| exec(ProcessSource::File(name.into()));
-    let sub = |controllers: &[&str], path: &str| SubCgroup {
-        controllers: controllers.iter().map(|&name| name.to_owned()).collect(),
-        path: path.into(),
+    let cgroups = |all: &[(&str, &str)]| {
+        all.iter().map(|(controller, path)| ((*controller).to_owned(), (*path).to_owned())).collect()
     };
     for (line, options) in [
         // go-runc
@@ -224,10 +224,17 @@ fn exec_as_callers_write_it() {
         // buildkit and CRI-O, in the foreground
         ("exec --process /t --pid-file /p id", ExecOptions { pid_file: some("/p"), ..file("/t") }),
         (
-            "exec --ignore-paused --cgroup a/b --cgroup cpu,memory:/c id x",
+            "exec --ignore-paused --cgroup a/b id x",
             ExecOptions {
                 ignore_paused: true,
-                cgroups: vec![sub(&[], "a/b"), sub(&["cpu", "memory"], "/c")],
+                cgroups: cgroups(&[("", "a/b")]),
+                ..exec(by_flags(command("x")))
+            },
+        ),
+        (
+            "exec --cgroup memory:m --cgroup=cpu,cpuacct:/c id x",
+            ExecOptions {
+                cgroups: cgroups(&[("memory", "m"), ("cpu", "/c"), ("cpuacct", "/c")]),
                 ..exec(by_flags(command("x")))
             },
         ),
@@ -238,7 +245,12 @@ fn exec_as_callers_write_it() {
         ("exec --user x id sh", "invalid uid \"x\": not a number"),
         ("exec --user 1:-1 id sh", "invalid gid \"-1\": not a number"),
         ("exec -g x id sh", "invalid gid \"x\": not a number"),
-        ("exec --cgroup cpu: id sh", "invalid --cgroup \"cpu:\": no path"),
+        ("exec --cgroup cpu,:x id sh", "invalid --cgroup argument: cpu,:x (empty <controller> prefix)"),
+        ("exec --cgroup a:x --cgroup y id sh", "invalid --cgroup argument: y (missing <controller>: prefix)"),
+        (
+            "exec --cgroup a:x --cgroup b,a:y id sh",
+            "invalid --cgroup argument(s): controller a specified multiple times",
+        ),
     ] {
         assert_eq!(ExecOptions::new(&matches(line)).unwrap_err().to_string(), error, "{line}");
     }

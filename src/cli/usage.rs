@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
 
 use super::argv::Words;
-use super::{ANY, COMMANDS, Failure, Verb, find, flags, global, output};
+use super::{ANY, COMMANDS, Failure, Verb, find, flags, global, manual, output};
 use crate::error::Error;
 
 type Parsed = std::result::Result<Option<ArgMatches>, Failure>;
@@ -81,17 +81,29 @@ pub(super) fn help(name: Option<&OsString>) -> std::result::Result<u8, Failure> 
     Ok(0)
 }
 
+/// All that can be said on the command line and what it means, for man pages and completions.
+pub fn definition() -> Command {
+    documented(whole()).mut_subcommands(documented)
+}
+
 /// The global level with all commands: too dear to build where nobody reads it.
 pub(super) fn whole() -> Command {
     let commands = COMMANDS.iter().map(|verb| (verb.command)());
     global::command().name("tare").disable_help_subcommand(true).subcommands(commands)
 }
 
-/// Without the `=true` and `=false` that a switch may have and nobody writes.
 fn help_text(command: Command) -> String {
+    documented(command).render_help().to_string()
+}
+
+/// With the rest of its manual, and without the `=true` and `=false` that a switch may have and nobody
+/// writes.
+fn documented(command: Command) -> Command {
     let plain =
         |arg: Arg| if arg.is_require_equals_set() { arg.num_args(0).require_equals(false) } else { arg };
-    command.mut_args(plain).render_help().to_string()
+    let name = command.get_name().to_owned();
+    let manual = if name == "tare" { Some(manual::TARE) } else { manual::of(&name) };
+    command.mut_args(plain).after_help(manual.unwrap_or_default())
 }
 
 pub(super) fn no_such_command(name: &OsStr) -> Failure {

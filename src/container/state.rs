@@ -48,6 +48,16 @@ pub struct CgroupRecord {
     pub paths: BTreeMap<String, String>,
 }
 
+/// The group of `linux.intelRdt`, and what of it goes with the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResctrlRecord {
+    pub group: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove: Option<String>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
@@ -75,7 +85,7 @@ pub struct State {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keyring: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub intel_rdt: Option<String>,
+    pub resctrl: Option<ResctrlRecord>,
 }
 
 impl State {

@@ -96,6 +96,15 @@ pub fn read() -> Result<Cgroups> {
     Ok(found)
 }
 
+/// Where the v2 cgroup of a process is, on a hybrid host too; None on one that has no v2.
+pub fn unified_of(pid: i32) -> Result<Option<String>> {
+    let own = own_cgroups(&contents(&format!("/proc/{pid}/cgroup"))?);
+    let own = own.into_iter().find(|(controllers, _)| controllers.is_empty());
+    let mounts = [ROOT.to_owned(), format!("{ROOT}/unified")];
+    let mount = mounts.into_iter().find(|mount| magic(mount) == Some(CGROUP2_MAGIC));
+    Ok(mount.zip(own).map(|(mount, (_, path))| mount + &path))
+}
+
 fn unified(own: Vec<(String, String)>) -> Result<Cgroups> {
     let available = contents("/sys/fs/cgroup/cgroup.controllers")?;
     let own = own.into_iter().find(|(controllers, _)| controllers.is_empty());

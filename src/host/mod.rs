@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod cgroup;
+pub mod resctrl;
 pub mod systemd;
 pub mod user;
 
@@ -19,6 +20,10 @@ use crate::sys;
 pub struct Host {
     /// Major and minor version of Linux; only looked up where the plan hangs on it.
     pub kernel: (u32, u32),
+    /// SELinux is in force; only looked up where labels are asked for.
+    pub selinux: bool,
+    /// Only looked up where it is asked for.
+    pub resctrl: Option<resctrl::Resctrl>,
     pub in_user_namespace: bool,
     /// The effective user is root, here.
     pub privileged: bool,
@@ -27,16 +32,33 @@ pub struct Host {
     pub cgroups: cgroup::Cgroups,
 }
 
+/// What only some plans hang on: the others do not pay for the answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Questions {
+    pub no_pivot: bool,
+    pub kernel: bool,
+    pub selinux: bool,
+    pub resctrl: bool,
+}
+
 impl Host {
-    pub fn read(no_pivot: bool, time_namespace: bool) -> Result<Host> {
+    pub fn read(questions: Questions) -> Result<Host> {
         Ok(Host {
-            kernel: if time_namespace { kernel_version() } else { (0, 0) },
+            kernel: if questions.kernel { kernel_version() } else { (0, 0) },
+            selinux: questions.selinux && selinux(),
+            resctrl: if questions.resctrl { resctrl::read()? } else { None },
             in_user_namespace: user::in_user_namespace()?,
             privileged: sys::cred::effective_uid() == 0,
-            kernel_mounts: if no_pivot { kernel_mounts()? } else { Vec::new() },
+            kernel_mounts: if questions.no_pivot { mounts_of(&["proc", "sysfs"])? } else { Vec::new() },
             cgroups: cgroup::read()?,
         })
     }
+}
+
+/// The policy's filesystem is mounted where it belongs. Its root directory is there without it.
+fn selinux() -> bool {
+    const SELINUX_MAGIC: u64 = 0xf97c_ff8c;
+    sys::fs::magic_of(c"/sys/fs/selinux") == Ok(SELINUX_MAGIC)
 }
 
 /// (0, 0) for a release that does not begin with two numbers.
@@ -47,28 +69,24 @@ fn kernel_version() -> (u32, u32) {
 }
 
 /// A line of mountinfo: id parent major:minor root target options ... - type source options.
-fn kernel_mounts() -> Result<Vec<CString>> {
+fn mounts_of(kinds: &[&str]) -> Result<Vec<CString>> {
     const LIMIT: usize = 64 << 20;
     let file =
         sys::fs::open(c"/proc/self/mountinfo", sys::fs::O_RDONLY).or_unable(|| "read the mounts".into())?;
     let text = sys::fs::read_to_end(file.as_fd(), LIMIT).or_unable(|| "read the mounts".into())?;
     let text = String::from_utf8_lossy(&text);
-    let mut targets: Vec<_> = text.lines().filter_map(kernel_mount).collect();
+    let mut targets: Vec<_> = text.lines().filter_map(|line| kernel_mount(line, kinds)).collect();
     // The last mounted first: what lies over another goes before it.
     targets.reverse();
     Ok(targets)
 }
 
-fn kernel_mount(line: &str) -> Option<CString> {
+fn kernel_mount(line: &str, kinds: &[&str]) -> Option<CString> {
     let (mount, filesystem) = line.split_once(" - ")?;
     let mut fields = mount.split(' ').skip(3);
     let (root, target) = (fields.next()?, fields.next()?);
     let kind = filesystem.split(' ').next()?;
-    if root == "/" && (kind == "proc" || kind == "sysfs") {
-        CString::new(unescape(target)).ok()
-    } else {
-        None
-    }
+    if root == "/" && kinds.contains(&kind) { CString::new(unescape(target)).ok() } else { None }
 }
 
 /// The kernel writes space, tab, newline and backslash as \ and three octal digits.
@@ -94,6 +112,7 @@ mod tests {
     #[test]
     fn kernel_mounts_are_found_and_unescaped() {
         let line = r"25 30 0:22 / /mnt/a\040b rw,nosuid - proc proc rw";
+        let kernel_mount = |line| kernel_mount(line, &["proc", "sysfs"]);
         assert_eq!(kernel_mount(line), Some(c"/mnt/a b".to_owned()));
         assert_eq!(kernel_mount("25 30 0:22 /sys /x rw - proc proc rw"), None);
         assert_eq!(kernel_mount("25 30 0:22 / /x rw shared:1 - tmpfs t rw"), None);

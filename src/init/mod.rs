@@ -11,6 +11,7 @@ mod devices;
 mod finish;
 mod home;
 mod identity;
+mod labels;
 mod membership;
 mod mounts;
 mod old_mount;
@@ -197,6 +198,9 @@ impl<'p> Init<'p> {
             Step::IoPriority(value) => Ok(sys::process::set_io_priority(*value)?),
             Step::MemoryPolicy { mode, nodes } => Ok(sys::process::set_memory_policy(*mode, nodes)?),
             Step::Personality(domain) => Ok(sys::process::set_personality(*domain)?),
+            Step::AppArmorProfile(text) => self.set_apparmor_profile(text),
+            Step::SelinuxLabel(label) => self.set_selinux_label(label),
+            Step::KeyLabel(label) => self.set_key_label(label),
             Step::Limits(limits) => self.set_limits(limits),
             Step::NoNewPrivileges => self.set_no_new_privileges(),
             Step::Seccomp { flags, program, listener } => self.load_seccomp(*flags, program, *listener),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `mounts[]`: made detached, with their flags on, and attached last, by descriptor to descriptor.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::{Done, Fault, Init, copy_up, devices, old_mount, resolve};
@@ -83,6 +84,7 @@ impl Init<'_> {
                 }
             },
         };
+        resolve::procfs_on_proc(bind, tree)?;
         let directory = fs::fstat(tree)?.is(S_IFDIR);
         let target = if directory {
             resolve::target_dir(root, &bind.target)?
@@ -118,7 +120,7 @@ impl Init<'_> {
             set(own.as_fd(), Depth::One, &tree.attr)?;
             return Ok(mount::move_mount(own.as_fd(), target.as_fd())?);
         }
-        let top = match tmpfs(c"755") {
+        let top = match tmpfs(c"755", tree.label.as_deref()) {
             Err(Errno::ENOSYS) => {
                 fs::fchdir(target.as_fd())?;
                 mount::mount(Some(c"tmpfs"), c".", Some(c"tmpfs"), 0, Some(c"mode=755"))?;
@@ -175,10 +177,13 @@ fn spread(mount: BorrowedFd<'_>, propagation: u64, depth: Depth) -> Done {
 }
 
 /// A new tmpfs, attached nowhere.
-fn tmpfs(mode: &std::ffi::CStr) -> sys::Result<Brief> {
+fn tmpfs(mode: &CStr, label: Option<&CStr>) -> sys::Result<Brief> {
     let context = Brief::from(mount::fsopen(c"tmpfs")?);
     mount::fsconfig_string(context.as_fd(), c"source", c"tmpfs")?;
     mount::fsconfig_string(context.as_fd(), c"mode", mode)?;
+    if let Some(label) = label {
+        mount::fsconfig_string(context.as_fd(), c"context", label)?;
+    }
     mount::fsconfig_create(context.as_fd())?;
     mount::fsmount(context.as_fd(), 0).map(Brief::from)
 }
@@ -221,7 +226,7 @@ fn configure(fs: &FsMount, context: BorrowedFd<'_>, target: BorrowedFd<'_>) -> s
     }
     if fs.inherit_mode {
         let mode = octal(fs::fstat(target)?.mode & 0o7777);
-        let mode = std::ffi::CStr::from_bytes_with_nul(&mode).map_err(|_| Errno::EINVAL)?;
+        let mode = CStr::from_bytes_with_nul(&mode).map_err(|_| Errno::EINVAL)?;
         mount::fsconfig_string(context, c"mode", mode)?;
     }
     mount::fsconfig_create(context)
@@ -256,6 +261,10 @@ fn fill(fs: &FsMount, top: BorrowedFd<'_>) -> Done {
     }
     for (target, name) in &fs.links {
         sys::fs::symlinkat(target, top, name)?;
+    }
+    if let Some(label) = &fs.label {
+        let path = old_mount::FdPath::of(top);
+        sys::fs::set_attribute(path.path(), c"security.selinux", label.to_bytes())?;
     }
     Ok(())
 }

@@ -71,14 +71,16 @@ pub(super) fn filesystem(mount: &FsMount, target: BorrowedFd<'_>) -> Result<()> 
 /// On a name in the working directory that is known to be no link.
 pub(super) fn filesystem_at(mount: &FsMount, name: &CStr) -> Result<()> {
     let data = Some(mount.data.as_c_str()).filter(|data| !data.is_empty());
-    mount::mount(Some(&mount.source), name, Some(&mount.kind), flags(mount.attrs), data)
+    let flags = flags(mount.attrs) | mount.superblock;
+    mount::mount(Some(&mount.source), name, Some(&mount.kind), flags, data)
 }
 
 /// Flags and options of the filesystem that is mounted there already.
 pub(super) fn remount_filesystem(mount: &FsMount, target: BorrowedFd<'_>) -> Result<()> {
     fs::fchdir(target)?;
     let data = Some(mount.data.as_c_str()).filter(|data| !data.is_empty());
-    mount::mount(Some(&mount.source), c".", Some(&mount.kind), libc::MS_REMOUNT | flags(mount.attrs), data)
+    let flags = libc::MS_REMOUNT | flags(mount.attrs) | mount.superblock;
+    mount::mount(Some(&mount.source), c".", Some(&mount.kind), flags, data)
 }
 
 /// The mount that is on a directory which was opened before it.
@@ -109,6 +111,7 @@ pub(super) fn bind(root: BorrowedFd<'_>, bind: &BindMount, source: &CStr) -> Don
         return Err(Errno::ENOSYS.into());
     }
     let opened = fs::open(source, fs::O_PATH)?;
+    resolve::procfs_on_proc(bind, opened.as_fd())?;
     let directory = fs::fstat(opened.as_fd())?.is(S_IFDIR);
     let target = if directory {
         resolve::target_dir(root, &bind.target)?

@@ -3,7 +3,7 @@
 //! put another file in its place (CVE-2019-16884, CVE-2025-52881).
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::{Done, Init};
 use crate::sys::fs::{self, O_WRONLY, Resolve};
@@ -13,14 +13,15 @@ use crate::sys::{Errno, Result};
 impl Init<'_> {
     /// `file` is below /proc.
     pub(super) fn write_sysctl(&mut self, file: &CStr, value: &CStr) -> Done {
-        let proc = match self.proc.take() {
-            Some(proc) => proc,
-            None => private_procfs()?,
-        };
-        let written = fs::openat2(proc.as_fd(), file, O_WRONLY, 0, Resolve::Beneath)
-            .and_then(|file| fs::write_all(file.as_fd(), value.to_bytes()));
-        self.proc = Some(proc);
-        Ok(written?)
+        let file = fs::openat2(self.procfs()?, file, O_WRONLY, 0, Resolve::Beneath)?;
+        Ok(fs::write_all(file.as_fd(), value.to_bytes())?)
+    }
+
+    pub(super) fn procfs(&mut self) -> Result<BorrowedFd<'_>> {
+        if self.proc.is_none() {
+            self.proc = Some(private_procfs()?);
+        }
+        self.proc.as_ref().map(AsFd::as_fd).ok_or(Errno::EBADF)
     }
 }
 

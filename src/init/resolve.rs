@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::{Done, Fault};
 use crate::channel::Note;
-use crate::step::InRoot;
+use crate::step::{BindMount, InRoot};
 use crate::sys::close::Brief;
 use crate::sys::fs::{self, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, Resolve};
 use crate::sys::{Errno, Result};
@@ -73,6 +73,14 @@ fn outside_proc(target: Brief) -> Done<Brief> {
         return Err(Fault { errno: Errno::EPERM, note: Note::InsideProc });
     }
     Ok(target)
+}
+
+/// The same for what is bound on /proc itself.
+pub(super) fn procfs_on_proc(bind: &BindMount, source: BorrowedFd<'_>) -> Done {
+    if bind.is_proc() && fs::filesystem_magic(source)? != fs::PROC_MAGIC {
+        return Err(Fault { errno: Errno::EPERM, note: Note::NotProc });
+    }
+    Ok(())
 }
 
 /// A target by its exact words, or through links that end outside /proc.

@@ -9,6 +9,7 @@ mod devices;
 mod ebpf;
 mod properties;
 mod unit;
+mod update;
 mod v1;
 mod v2;
 pub mod variant;
@@ -21,6 +22,7 @@ use oci_spec::runtime::{LinuxResources, Spec};
 pub use devices::{Change, Devices};
 pub use ebpf::compile;
 pub use unit::{Kind, Property, UnitPlan};
+pub use update::{Update, update};
 pub use write::{Invalid, Missing, Stage, Write};
 
 use crate::error::{Error, Result};

@@ -4,8 +4,8 @@
 use std::ffi::CStr;
 use std::fmt;
 
-use super::{Plan, Request};
-use crate::step::{FsMount, HookPoint, InRoot, Planned, Source, Step};
+use super::{IdMap, IdMapped, Plan, Request};
+use crate::step::{BindMount, FsMount, HookPoint, InRoot, Planned, Slot, Source, Step};
 use crate::sys::process;
 
 /// The plan as a list, a step a line, with its place in config.json.
@@ -18,6 +18,10 @@ impl fmt::Display for Plan {
         for (namespace, slot) in &self.around {
             writeln!(f, "  born in {} of {}", namespaces(*namespace), request(&self.requests[slot.0]))?;
         }
+        for device in &self.net_devices.devices {
+            let (name, becomes) = (text(&device.name), text(&device.becomes));
+            writeln!(f, "  with the network device {name} as {becomes} in it  ({})", device.place)?;
+        }
         for (i, planned) in self.steps.iter().enumerate() {
             let Planned { step, place } = planned;
             if place.is_empty() {
@@ -25,24 +29,55 @@ impl fmt::Display for Plan {
             } else {
                 writeln!(f, "{i:3}  {step}  ({place})")?;
             }
-            if let Step::Mount(fs) = step {
-                contents(fs, f)?;
+            match step {
+                Step::Mount(fs) => contents(fs, f)?,
+                Step::Bind(BindMount { source: Source::Opened(slot), .. }) => self.opened(*slot, f)?,
+                _ => {}
             }
         }
         Ok(())
     }
 }
 
+impl Plan {
+    /// What the parent has done to a mount's source.
+    fn opened(&self, slot: Slot, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Request::Tree { path, idmap, .. } = &self.requests[slot.0] else { return Ok(()) };
+        write!(f, "       which is {}", text(path))?;
+        match idmap.map(|IdMapped { slot, .. }| &self.requests[slot.0]) {
+            None => writeln!(f),
+            Some(Request::IdMaps { maps, .. }) => {
+                writeln!(f, ", its uids mapped {} and gids {}", ranges(&maps.uids), ranges(&maps.gids))
+            }
+            Some(other) => writeln!(f, ", its ids mapped as in {}", request(other)),
+        }
+    }
+}
+
+/// On disk, in the mount, how many.
+fn ranges(maps: &[IdMap]) -> String {
+    let ranges: Vec<_> = maps.iter().map(|m| format!("{}:{}:{}", m.container, m.host, m.size)).collect();
+    ranges.join(",")
+}
+
 /// What a filesystem has in it before anyone can see it: no step of its own makes it.
 fn contents(fs: &FsMount, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let names = fs.nodes.iter().map(|(name, _)| name).chain(fs.links.iter().map(|(_, name)| name));
     let names: Vec<_> = names.map(|name| text(name)).collect();
-    if names.is_empty() { Ok(()) } else { writeln!(f, "       with {} in it", names.join(" ")) }
+    if !names.is_empty() {
+        writeln!(f, "       with {} in it", names.join(" "))?;
+    }
+    let option = fs.options.iter().find(|(name, _)| name.as_c_str() == c"context");
+    match fs.label.as_ref().or(option.and_then(|(_, value)| value.as_ref())) {
+        Some(label) => writeln!(f, "       with the label {}", text(label)),
+        None => Ok(()),
+    }
 }
 
 fn request(request: &Request) -> String {
     match request {
         Request::Namespace { path, .. } => path.display().to_string(),
+        Request::IdMaps { .. } => "the maps of a mount".into(),
         Request::Init => "the container's init".into(),
         Request::Tree { path, .. } => text(path).into(),
         Request::Console => "the console socket".into(),
@@ -154,6 +189,9 @@ fn fmt_process(step: &Step, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Step::IoPriority(_) => write!(f, "set the I/O priority"),
         Step::MemoryPolicy { .. } => write!(f, "set the memory policy"),
         Step::Personality(_) => write!(f, "set the personality"),
+        Step::AppArmorProfile(profile) => write!(f, "apply the apparmor profile: {}", text(profile)),
+        Step::SelinuxLabel(label) => write!(f, "set the process label {}", text(label)),
+        Step::KeyLabel(label) => write!(f, "set the label of keys {}", text(label)),
         Step::Limits(limits) => write!(f, "set {} resource limits", limits.len()),
         Step::NoNewPrivileges => write!(f, "set no_new_privs"),
         Step::Seccomp { program, .. } => write!(f, "load a seccomp filter of {} instructions", program.len()),

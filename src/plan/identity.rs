@@ -12,10 +12,12 @@ use crate::spec::list;
 use crate::step::{CapPlan, Identity, Step};
 use crate::sys::cred::{CapSet, Caps};
 
-pub(super) fn keyring(draft: &mut Draft, name: Option<CString>) {
+pub(super) fn keyring(draft: &mut Draft, process: &Process, name: Option<CString>) -> Result<()> {
     if let Some(name) = name {
+        super::labels::keyring(draft, process)?;
         draft.add("", Step::JoinKeyring(name));
     }
+    Ok(())
 }
 
 /// The seccomp filter goes in while CAP_SYS_ADMIN is still there, or after no_new_privs and last of

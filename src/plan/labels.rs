@@ -1,40 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is asked for and cannot be applied yet is an error, never silence: AppArmor, SELinux, network
-//! devices, resource control.
+//! AppArmor and SELinux: the labels of the process and of what is mounted.
 
 use std::ffi::CString;
 
 use oci_spec::runtime::{Process, Spec};
 
-use super::invalid;
+use super::{Draft, invalid};
 use crate::error::Result;
+use crate::spec::c_string;
+use crate::step::{FsMount, Step};
 
-pub(super) fn check(process: &Process) -> Result<()> {
-    let asked = |label: &Option<String>| label.as_ref().is_some_and(|l| !l.is_empty());
-    if asked(process.apparmor_profile()) {
-        return Err(invalid("/process/apparmorProfile", "AppArmor profiles are not supported yet"));
-    }
-    if asked(process.selinux_label()) {
-        return Err(invalid("/process/selinuxLabel", "SELinux labels are not supported yet"));
+fn given(label: &Option<String>) -> Option<&str> {
+    label.as_deref().filter(|label| !label.is_empty())
+}
+
+pub(super) fn are_asked_for(spec: &Spec) -> bool {
+    let process = spec.process().as_ref().and_then(|process| given(process.selinux_label()));
+    process.is_some() || spec.linux().as_ref().is_some_and(|linux| given(linux.mount_label()).is_some())
+}
+
+/// A process label is what a host without SELinux cannot give: an error, as in runc.
+pub(super) fn check(process: &Process, selinux: bool) -> Result<()> {
+    if given(process.selinux_label()).is_some() && !selinux {
+        let what = "selinux label is specified in config, but selinux is disabled or not supported";
+        return Err(invalid("/process/selinuxLabel", what));
     }
     Ok(())
 }
 
-pub(super) fn check_container(spec: &Spec) -> Result<()> {
-    let Some(linux) = spec.linux() else { return Ok(()) };
-    if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
-        return Err(invalid("/linux/netDevices", "network devices are not supported yet"));
-    }
-    if linux.intel_rdt().is_some() {
-        return Err(invalid("/linux/intelRdt", "resource control is not supported yet"));
+/// Before the session keyring is made.
+pub(super) fn keyring(draft: &mut Draft, process: &Process) -> Result<()> {
+    if let Some(label) = given(process.selinux_label()) {
+        let place = "/process/selinuxLabel";
+        draft.add(place, Step::KeyLabel(c_string(label, || place.into())?));
     }
     Ok(())
 }
 
-pub(super) fn mount_option(spec: &Spec, _kind: &str) -> Result<Option<(CString, Option<CString>)>> {
-    let label = spec.linux().as_ref().and_then(|linux| linux.mount_label().as_ref());
-    if label.is_some_and(|l| !l.is_empty()) {
-        return Err(invalid("/linux/mountLabel", "SELinux labels are not supported yet"));
+/// What exec makes of the process. Whether the host has the module the kernel says, as with runc.
+pub(super) fn add(draft: &mut Draft, process: &Process) -> Result<()> {
+    if let Some(profile) = given(process.apparmor_profile()) {
+        let place = "/process/apparmorProfile";
+        draft.add(place, Step::AppArmorProfile(c_string(format!("exec {profile}"), || place.into())?));
     }
-    Ok(None)
+    if let Some(label) = given(process.selinux_label()) {
+        let place = "/process/selinuxLabel";
+        draft.add(place, Step::SelinuxLabel(c_string(label, || place.into())?));
+    }
+    Ok(())
+}
+
+pub(super) fn of_mounts(spec: &Spec) -> Result<Option<CString>> {
+    let label = spec.linux().as_ref().and_then(|linux| given(linux.mount_label()));
+    label.map(|label| c_string(label, || "/linux/mountLabel".into())).transpose()
+}
+
+/// The policy labels procfs and sysfs itself; mqueue takes no option for it, but a label afterwards.
+pub(super) fn label(fs: &mut FsMount, spec: &Spec, selinux: bool) -> Result<()> {
+    let Some(label) = of_mounts(spec)? else { return Ok(()) };
+    match fs.kind.to_bytes() {
+        b"proc" | b"sysfs" => {}
+        b"mqueue" => fs.label = selinux.then_some(label),
+        _ => fs.options.push((c"context".to_owned(), Some(label))),
+    }
+    Ok(())
 }

@@ -10,13 +10,16 @@ pub mod explain;
 mod filter;
 mod hooks;
 mod identity;
+mod idmap;
 mod labels;
 mod limits;
 pub mod mounts;
 mod namespaces;
+mod netdev;
 pub mod options;
 mod paths;
 mod process;
+pub mod resctrl;
 mod rootfs;
 mod scheduling;
 pub mod seccomp;
@@ -29,13 +32,16 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{Process, Spec};
 
 use crate::error::{Error, Result};
-use crate::host::Host;
+use crate::host::{Host, Questions};
 use crate::step::{Planned, Slot, Step};
+use crate::sys::mount::Depth;
 use crate::sys::process::Limit;
 
 pub use filter::Agent;
 pub use hooks::HookProgram;
-pub use namespaces::{IdMap, IdMaps, asks_for_time_namespace};
+pub use idmap::IdMapped;
+pub use namespaces::{IdMap, IdMaps};
+pub use netdev::{NetDevice, NetDevices};
 
 /// What to do, completely.
 #[derive(Debug, Default)]
@@ -51,6 +57,8 @@ pub struct Plan {
     /// process in between enters them.
     pub no_return: bool,
     pub id_maps: Option<IdMaps>,
+    /// The parent moves them as soon as init's network namespace is there.
+    pub net_devices: NetDevices,
     pub oom_score_adj: Option<i32>,
     /// The user, as the caller numbers it, who must be able to reopen the standard streams.
     pub stdio_owner: Option<u32>,
@@ -79,11 +87,18 @@ pub enum Request {
         namespace: u64,
         path: PathBuf,
         place: String,
+        foreign: Option<Foreign>,
+    },
+    /// A user namespace that nobody lives in, for the maps of a mount.
+    IdMaps {
+        maps: IdMaps,
+        place: String,
     },
     /// A detached copy of a mount.
     Tree {
         path: CString,
-        tree: bool,
+        depth: Depth,
+        idmap: Option<IdMapped>,
         place: String,
     },
     /// Where the terminal's master goes.
@@ -92,6 +107,13 @@ pub enum Request {
     Fifo,
     /// The container's init, for `exec`.
     Init,
+}
+
+/// Something is set in a namespace that must not be set in the caller's: the error if it is.
+#[derive(Debug)]
+pub struct Foreign {
+    pub what: String,
+    pub place: String,
 }
 
 /// What the command line and the container's directory add to config.json.
@@ -117,21 +139,32 @@ pub struct Options<'a> {
     pub privileged: bool,
 }
 
+/// What config.json makes it worth to ask the host.
+pub fn questions(spec: &Spec, no_pivot: bool) -> Questions {
+    Questions {
+        no_pivot,
+        kernel: namespaces::hang_on_the_kernel(spec),
+        selinux: labels::are_asked_for(spec),
+        resctrl: resctrl::is_asked_for(spec),
+    }
+}
+
 /// A new container.
 ///
 /// # Errors
 /// What config.json asks for cannot be done, or not by this host: the error names the property.
 pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::CgroupPlan) -> Result<Plan> {
     let process = process::checked(spec.process().as_ref(), "/process")?;
-    labels::check_container(spec)?;
+    labels::check(process, host.selinux)?;
     let draft = &mut Draft::default();
     let spaces = namespaces::decide(spec, host)?;
 
     let adopted = cgroup.unit.is_some();
     draft.add("/linux/cgroupsPath", if adopted { Step::AwaitCgroup } else { Step::JoinCgroups });
     namespaces::enter(draft, &spaces)?;
+    netdev::add_all(draft, spec, host, &spaces)?;
     draft.add("", Step::NewSession);
-    identity::keyring(draft, options.keyring.clone());
+    identity::keyring(draft, process, options.keyring.clone())?;
     namespaces::enter_late(draft, spec, &spaces)?;
     let world = rootfs::World::of(spec, options, host, &spaces)?;
     rootfs::open(draft, &world)?;
@@ -166,7 +199,7 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     scheduling::exec_affinity_final(draft, process)?;
     namespaces::join_container(draft, &spaces, options.privileged);
     draft.add("", Step::NewSession);
-    identity::keyring(draft, options.keyring.clone());
+    identity::keyring(draft, process, options.keyring.clone())?;
     terminal::allocate(draft, process)?;
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
@@ -187,7 +220,7 @@ pub fn hook(hook: &HookProgram, spec: &Spec, options: &Options<'_>, namespaces: 
     draft.add("", if options.adopted { Step::AwaitCgroup } else { Step::JoinCgroups });
     namespaces::join_container(draft, &spaces, options.privileged);
     draft.add("", Step::NewSession);
-    identity::keyring(draft, options.keyring.clone());
+    identity::keyring(draft, &process, options.keyring.clone())?;
     become_process(draft, &process, spec, &spaces)?;
     end(draft, options);
     process::of_hook(draft, hook, &process, options)?;
@@ -204,7 +237,7 @@ fn become_process(
     terminal::stdio(draft, process, spaces);
     scheduling::add_all(draft, process, spec)?;
     limits::add(draft, process, spaces)?;
-    labels::check(process)?;
+    labels::add(draft, process)?;
     filter::add_early(draft, process, spec)?;
     identity::add(draft, process, spaces)?;
     draft.add("", Step::Settle);

@@ -11,7 +11,7 @@ use super::cgroup::CgroupPlan;
 use super::options::{self, Parsed, parse};
 use super::paths::in_root;
 use super::rootfs::World;
-use super::{Draft, Options, Request, devices, invalid};
+use super::{Draft, IdMapped, Options, Request, devices, idmap, invalid};
 use crate::error::Result;
 use crate::spec::{c_string, list};
 use crate::step::{BindMount, CgroupDir, CgroupTree, FsMount, InRoot, Source, Step};
@@ -22,17 +22,14 @@ pub use options::names as option_names;
 pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &CgroupPlan) -> Result<()> {
     for (i, mount) in list(spec.mounts()).iter().enumerate() {
         let place = format!("/mounts/{i}");
-        let target = target(draft, mount, &place)?;
         let parsed = parse(mount);
-        let mapped = !list(mount.uid_mappings()).is_empty() || !list(mount.gid_mappings()).is_empty();
-        if mapped || parsed.idmap.is_some() {
-            return Err(invalid(format!("{place}/options"), "id-mapped mounts are not supported yet"));
-        }
+        let target = target(draft, mount, &place, parsed.bind.is_some())?;
+        let idmap = idmap::add(draft, mount, &place, &parsed, world)?;
         let kind = mount.typ().as_deref().unwrap_or_default();
         // Only the option makes a bind mount: the type of one is a dummy, often "none" or "bind".
         match (parsed.bind, kind) {
-            (Some(depth), _) => bind(draft, mount, &place, target, parsed, depth, world)?,
-            (None, "cgroup" | "cgroup2") => cgroups(draft, &place, target, &parsed, cgroup)?,
+            (Some(depth), _) => bind(draft, mount, &place, target, parsed, (depth, idmap), world)?,
+            (None, "cgroup" | "cgroup2") => cgroups(draft, spec, &place, target, &parsed, cgroup)?,
             (None, _) => filesystem(draft, spec, mount, &place, target, parsed, world)?,
         }
     }
@@ -40,7 +37,7 @@ pub(super) fn add_all(draft: &mut Draft, spec: &Spec, world: &World, cgroup: &Cg
 }
 
 /// The destination as a path in the root, by words: links are the kernel's business, at the step.
-fn target(draft: &mut Draft, mount: &Mount, place: &str) -> Result<InRoot> {
+fn target(draft: &mut Draft, mount: &Mount, place: &str, bind: bool) -> Result<InRoot> {
     let destination = mount.destination();
     let place = || format!("{place}/destination");
     if destination.as_os_str().is_empty() {
@@ -53,6 +50,10 @@ fn target(draft: &mut Draft, mount: &Mount, place: &str) -> Result<InRoot> {
     let target = in_root(destination, place)?;
     if target.0.as_bytes() == b"." {
         return Err(invalid(place(), "nothing can be mounted on the root itself"));
+    }
+    if target.0.as_bytes() == b"proc" && !bind && mount.typ().as_deref() != Some("proc") {
+        let reason = format!("{} cannot be mounted because it is not of type proc", destination.display());
+        return Err(invalid(place(), reason));
     }
     if forbidden_in_proc(&target) {
         let reason = format!("{} cannot be mounted because it is inside /proc", destination.display());
@@ -88,7 +89,7 @@ fn bind(
     place: &str,
     target: InRoot,
     parsed: Parsed,
-    depth: Depth,
+    (depth, idmap): (Depth, Option<IdMapped>),
     world: &World,
 ) -> Result<()> {
     if let Some((word, _)) = parsed.filesystem.iter().find(|(word, _)| options::word(word).is_none()) {
@@ -98,9 +99,9 @@ fn bind(
     let source = mount.source().as_ref().filter(|s| !s.as_os_str().is_empty());
     let source = source.ok_or_else(|| invalid(format!("{place}/source"), "a bind mount needs a source"))?;
     let path = c_string(world.bundle.join(source), || format!("{place}/source"))?;
-    let source = if world.parent_opens {
-        let tree = depth == Depth::Tree;
-        Source::Opened(draft.request(Request::Tree { path, tree, place: place.to_owned() }))
+    // To map ids is a right over the filesystem, which init has lost in a user namespace.
+    let source = if world.parent_opens || idmap.is_some() {
+        Source::Opened(draft.request(Request::Tree { path, depth, idmap, place: place.to_owned() }))
     } else {
         Source::Path(path)
     };
@@ -129,7 +130,8 @@ fn filesystem(
         kind: c_string(kind, || format!("{place}/type"))?,
         source: source_name(mount, kind, place)?,
         target,
-        attrs: parsed.attr.set,
+        attrs: parsed.attributes().set,
+        superblock: parsed.superblock,
         propagation: parsed.propagation.map_or(0, |(flag, _)| flag),
         strict_target: kind == "proc" || kind == "sysfs",
         copy_up: parsed.copy_up,
@@ -141,12 +143,10 @@ fn filesystem(
         let at = || format!("{place}/options");
         fs.options.push((c_string(key, at)?, value.as_ref().map(|v| c_string(v, at)).transpose()?));
     }
-    if fs.attrs & ATTR_RDONLY != 0 && !is_virtual(kind) {
+    if parsed.attr.set & ATTR_RDONLY != 0 && !is_virtual(kind) {
         fs.options.push((c"ro".to_owned(), None));
     }
-    if let Some(label) = super::labels::mount_option(spec, kind)? {
-        fs.options.push(label);
-    }
+    super::labels::label(&mut fs, spec, world.selinux)?;
     if kind == "sysfs" && world.bind_sysfs {
         fs.bind_fallback = Some(c"/sys".to_owned());
     }
@@ -181,12 +181,15 @@ fn is_virtual(kind: &str) -> bool {
 /// its own the kernel shows the same as a new mount would; without one only this hides the rest.
 fn cgroups(
     draft: &mut Draft,
+    spec: &Spec,
     place: &str,
     target: InRoot,
     parsed: &Parsed,
     cgroup: &CgroupPlan,
 ) -> Result<()> {
-    let mut tree = CgroupTree { target, attr: parsed.attr, hierarchies: Vec::new(), links: Vec::new() };
+    let label = super::labels::of_mounts(spec)?;
+    let mut tree =
+        CgroupTree { target, attr: parsed.attributes(), label, hierarchies: Vec::new(), links: Vec::new() };
     for (controllers, path) in &cgroup.paths() {
         let at = || "/linux/cgroupsPath".to_owned();
         let name = match (cgroup.is_v2(), controllers.as_str()) {

@@ -89,7 +89,7 @@ pub(super) fn of_container(spec: &Spec, namespaces: u64) -> Namespaces {
     Namespaces { container: namespaces, maps, ..Namespaces::default() }
 }
 
-fn id_maps(mappings: &[LinuxIdMapping]) -> Vec<IdMap> {
+pub(super) fn id_maps(mappings: &[LinuxIdMapping]) -> Vec<IdMap> {
     mappings
         .iter()
         .map(|m| IdMap { container: m.container_id(), host: m.host_id(), size: m.size() })
@@ -153,12 +153,12 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
 }
 
 /// What it takes differs from kernel to kernel.
-pub fn asks_for_time_namespace(spec: &Spec) -> bool {
+pub(super) fn hang_on_the_kernel(spec: &Spec) -> bool {
     let linux = spec.linux().as_ref();
     linux.is_some_and(|linux| list(linux.namespaces()).iter().any(|ns| ns.typ() as u64 == NEWTIME))
 }
 
-fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
+pub(super) fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
     // kernel: UID_GID_MAP_MAX_EXTENTS, since Linux 4.15
     const MOST: usize = 340;
     if maps.len() > MOST {
@@ -188,7 +188,12 @@ pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces) -> Result<()> {
     // The user namespace first: the others may belong to it.
     joined.sort_by_key(|(ns, ..)| *ns != NEWUSER);
     for (namespace, path, place) in joined {
-        let request = Request::Namespace { namespace: *namespace, path: path.clone(), place: place.clone() };
+        let request = Request::Namespace {
+            namespace: *namespace,
+            path: path.clone(),
+            place: place.clone(),
+            foreign: None,
+        };
         let slot = draft.request(request);
         // A pid namespace is only entered by being born in it. From inside a new user namespace the
         // host's could not be joined any more: init is born in those too.

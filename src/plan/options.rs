@@ -26,6 +26,11 @@ pub(super) enum Word {
     },
     /// A flag of the filesystem itself.
     Filesystem(&'static str),
+    /// One that only mount(2) takes.
+    Superblock {
+        set: u64,
+        clear: u64,
+    },
     Propagation(u64, Depth),
     Bind(Depth),
     IdMap(Depth),
@@ -36,7 +41,7 @@ pub(super) enum Word {
     Nothing,
 }
 
-use Word::{Attr, Bind, CopyUp, Filesystem, IdMap, Nothing, Propagation, Remount, TreeAttr};
+use Word::{Attr, Bind, CopyUp, Filesystem, IdMap, Nothing, Propagation, Remount, Superblock, TreeAttr};
 
 const fn on(set: u64) -> Word {
     Attr { set, clear: 0 }
@@ -64,7 +69,7 @@ const fn tree_atime(set: u64) -> Word {
 
 /// Sorted by name: `features` prints it so, and it is searched by halves.
 pub(super) const WORDS: &[(&str, Word)] = &[
-    ("acl", Filesystem("acl")),
+    ("acl", Superblock { set: libc::MS_POSIXACL, clear: 0 }),
     ("async", Filesystem("async")),
     ("atime", Attr { set: 0, clear: ATTR_ATIME }),
     ("bind", Bind(Depth::One)),
@@ -74,16 +79,16 @@ pub(super) const WORDS: &[(&str, Word)] = &[
     ("dirsync", Filesystem("dirsync")),
     ("exec", off(ATTR_NOEXEC)),
     ("idmap", IdMap(Depth::One)),
-    ("iversion", Filesystem("iversion")),
+    ("iversion", Superblock { set: libc::MS_I_VERSION, clear: 0 }),
     ("lazytime", Filesystem("lazytime")),
     ("loud", Nothing),
     ("mand", Filesystem("mand")),
-    ("noacl", Filesystem("noacl")),
+    ("noacl", Superblock { set: 0, clear: libc::MS_POSIXACL }),
     ("noatime", atime(ATTR_NOATIME)),
     ("nodev", on(ATTR_NODEV)),
     ("nodiratime", on(ATTR_NODIRATIME)),
     ("noexec", on(ATTR_NOEXEC)),
-    ("noiversion", Filesystem("noiversion")),
+    ("noiversion", Superblock { set: 0, clear: libc::MS_I_VERSION }),
     ("nolazytime", Filesystem("nolazytime")),
     ("nomand", Filesystem("nomand")),
     ("norelatime", Attr { set: 0, clear: ATTR_ATIME }),
@@ -140,6 +145,8 @@ pub(super) struct Parsed {
     pub(super) idmap: Option<Depth>,
     pub(super) copy_up: bool,
     pub(super) remount: bool,
+    /// Flags of mount(2).
+    pub(super) superblock: u64,
     pub(super) filesystem: Vec<(String, Option<String>)>,
 }
 
@@ -149,6 +156,9 @@ pub(super) fn parse(mount: &Mount) -> Parsed {
         match word(option) {
             Some(Word::Attr { set, clear }) => apply(&mut parsed.attr, set, clear),
             Some(Word::TreeAttr { set, clear }) => apply(&mut parsed.tree_attr, set, clear),
+            Some(Word::Superblock { set, clear }) => {
+                parsed.superblock = parsed.superblock & !clear | set;
+            }
             Some(Word::Propagation(flag, depth)) => parsed.propagation = Some((flag, depth)),
             Some(Word::Bind(depth)) => parsed.bind = Some(depth),
             Some(Word::IdMap(depth)) => parsed.idmap = Some(depth),
@@ -163,6 +173,15 @@ pub(super) fn parse(mount: &Mount) -> Parsed {
         }
     }
     parsed
+}
+
+impl Parsed {
+    /// All attributes of a mount that has no other below it.
+    pub(super) fn attributes(&self) -> MountAttr {
+        let mut all = self.attr;
+        apply(&mut all, self.tree_attr.set, self.tree_attr.clear);
+        all
+    }
 }
 
 /// A later word overrides an earlier one: `ro` after `rw` is read-only.
@@ -190,7 +209,11 @@ pub(super) fn data(options: &[(CString, Option<CString>)]) -> CString {
         data.extend_from_slice(key.as_bytes());
         if let Some(value) = value {
             data.push(b'=');
+            // A label of SELinux's can have a comma, which only quotes keep from being the next option.
+            let quoted = value.as_bytes().contains(&b',');
+            data.extend(quoted.then_some(b'"'));
             data.extend_from_slice(value.as_bytes());
+            data.extend(quoted.then_some(b'"'));
         }
     }
     CString::new(data).unwrap_or_default()

@@ -23,6 +23,9 @@ pub(super) struct World {
     pub(super) bind_devices: bool,
     /// Init may be unable to open what the caller can: the parent opens the sources of binds.
     pub(super) parent_opens: bool,
+    /// The caller is root, if only of a user namespace.
+    pub(super) privileged: bool,
+    pub(super) selinux: bool,
     /// sysfs belongs to the network namespace; without one of its own a user namespace may not mount it.
     pub(super) bind_sysfs: bool,
     no_pivot: bool,
@@ -46,15 +49,23 @@ impl Propagation {
 
 impl World {
     pub(super) fn of(spec: &Spec, options: &Options<'_>, host: &Host, spaces: &Namespaces) -> Result<World> {
+        let propagation = propagation(spec)?;
+        // chroot alone leaves the host's mounts in reach: they would stay when the host unmounts them.
+        if options.no_pivot && propagation.named && propagation.flag == libc::MS_PRIVATE {
+            let what = "rootfsPropagation of [r]private is not safe without pivot_root";
+            return Err(invalid("/linux/rootfsPropagation", what));
+        }
         Ok(World {
             rootfs: c_string(options.rootfs, || "/root/path".into())?,
             bundle: options.bundle.to_path_buf(),
             bind_devices: spaces.user() || host.in_user_namespace,
             parent_opens: spaces.is_new(NEWUSER) && host.privileged,
+            privileged: host.privileged,
+            selinux: host.selinux,
             bind_sysfs: spaces.user() && !spaces.own(NEWNET),
             no_pivot: options.no_pivot,
             host_mounts: if options.no_pivot { host.kernel_mounts.clone() } else { Vec::new() },
-            propagation: propagation(spec)?,
+            propagation,
         })
     }
 }
@@ -85,7 +96,7 @@ pub(super) fn open(draft: &mut Draft, world: &World) -> Result<()> {
     }
     let from = world.parent_opens.then(|| {
         let path = world.rootfs.clone();
-        draft.request(Request::Tree { path, tree: true, place: "/root/path".into() })
+        draft.request(Request::Tree { path, depth: Depth::Tree, idmap: None, place: "/root/path".into() })
     });
     draft.add("/root/path", Step::OpenRoot { path: world.rootfs.clone(), from });
     Ok(())

@@ -51,9 +51,6 @@ fn attributes(scheduler: &Scheduler) -> Result<SchedAttr> {
     let policy = *scheduler.policy();
     let place = |name: &str| format!("/process/scheduler/{name}");
     let nice = scheduler.nice().unwrap_or(0);
-    if nice != 0 && !matches!(policy, LinuxSchedulerPolicy::SchedOther | LinuxSchedulerPolicy::SchedBatch) {
-        return Err(invalid(place("nice"), "scheduler.nice can only be used with SchedOther or SchedBatch"));
-    }
     if !(-20..=19).contains(&nice) {
         return Err(invalid(place("nice"), format!("invalid scheduler.nice: {nice}")));
     }

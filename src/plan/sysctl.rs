@@ -4,7 +4,7 @@
 use oci_spec::runtime::Spec;
 
 use super::namespaces::{IPC, NET, Namespaces};
-use super::{Draft, invalid};
+use super::{Draft, Foreign, Request, invalid};
 use crate::error::Result;
 use crate::spec::c_string;
 use crate::step::Step;
@@ -26,9 +26,10 @@ pub(super) fn add_all(draft: &mut Draft, spec: &Spec, spaces: &Namespaces) -> Re
     let mut sysctls: Vec<_> = sysctls.into_iter().flatten().collect();
     sysctls.sort();
     for (key, value) in sysctls {
-        let place = format!("/linux/sysctl/{}", key.replace('~', "~0").replace('/', "~1"));
+        let place = format!("/linux/sysctl/{}", crate::spec::key(key));
         let file = file_of(key).ok_or_else(|| invalid(&place, format!("invalid sysctl {key:?}")))?;
-        allow(&file.replace('/', "."), key, &place, spaces)?;
+        let owner = owner(&file.replace('/', "."), key, &place, spaces)?;
+        must_be_foreign(draft, owner, key, &place);
         let file = c_string(format!("sys/{file}"), || place.clone())?;
         draft.add(place.clone(), Step::Sysctl { file, value: c_string(value, || place)? });
     }
@@ -54,19 +55,45 @@ fn file_of(key: &str) -> Option<String> {
     sound.then_some(file)
 }
 
-fn allow(dotted: &str, key: &str, place: &str, spaces: &Namespaces) -> Result<()> {
+/// The namespace that is joined may yet be the caller's own: only its descriptor tells.
+fn must_be_foreign(draft: &mut Draft, owner: u64, key: &str, place: &str) {
+    for request in &mut draft.plan.requests {
+        if let Request::Namespace { namespace, foreign, .. } = request
+            && *namespace == owner
+        {
+            let what = format!("sysctl {key:?} not allowed in host {} namespace", name(owner));
+            *foreign = Some(Foreign { what, place: place.to_owned() });
+        }
+    }
+}
+
+fn name(namespace: u64) -> &'static str {
+    match namespace {
+        NET => "network",
+        IPC => "ipc",
+        NEWUTS => "uts",
+        _ => "user",
+    }
+}
+
+/// The namespace that a sysctl belongs to, which has to be the container's.
+fn owner(dotted: &str, key: &str, place: &str, spaces: &Namespaces) -> Result<u64> {
     let refuse = |why: &str| Err(invalid(place, format!("sysctl {key:?} {why}")));
     if IPC_KEYS.contains(&dotted) || dotted.starts_with("fs.mqueue.") {
-        return if spaces.own(IPC) { Ok(()) } else { refuse("is not allowed in the hosts ipc namespace") };
+        return if spaces.own(IPC) { Ok(IPC) } else { refuse("is not allowed in the hosts ipc namespace") };
     }
     if dotted.starts_with("net.") {
-        return if spaces.own(NET) { Ok(()) } else { refuse("not allowed in host network namespace") };
+        return if spaces.own(NET) { Ok(NET) } else { refuse("not allowed in host network namespace") };
     }
     if dotted.starts_with("user.") {
-        return if spaces.own(NEWUSER) { Ok(()) } else { refuse("is not allowed without a user namespace") };
+        return if spaces.own(NEWUSER) {
+            Ok(NEWUSER)
+        } else {
+            refuse("is not allowed without a user namespace")
+        };
     }
     match dotted {
-        "kernel.domainname" if spaces.own(NEWUTS) => Ok(()),
+        "kernel.domainname" if spaces.own(NEWUTS) => Ok(NEWUTS),
         "kernel.domainname" => refuse("is not allowed in the hosts uts namespace"),
         "kernel.hostname" => refuse("is not allowed as it conflicts with the OCI hostname field"),
         _ => refuse("is not in a separate kernel namespace"),

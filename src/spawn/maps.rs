@@ -51,6 +51,28 @@ fn is_only(maps: &[IdMap], own: u32) -> bool {
     matches!(maps, [map] if map.host == own && map.size == 1)
 }
 
+/// A user namespace for the sake of its maps alone: a process is born in it, which does nothing, and
+/// ends when we have the namespace.
+pub(super) fn carrier(maps: &IdMaps) -> Result<OwnedFd> {
+    let unable = || "make a user namespace for the maps of a mount".to_owned();
+    let (wait, ours) = sys::fs::pipe().or_unable(unable)?;
+    let pid = match process::clone(process::NEWUSER, None).or_unable(unable)? {
+        Cloned::Child => {
+            drop(ours);
+            // Nothing is ever written: it ends when the other end is closed.
+            let _ = sys::fs::read(wait.as_fd(), &mut [0]);
+            process::exit_now(0);
+        }
+        Cloned::Parent { pid, .. } => pid,
+    };
+    let path = CString::new(format!("/proc/{pid}/ns/user")).unwrap_or_default();
+    let opened =
+        write(pid, Some(maps)).and_then(|()| sys::fs::open(&path, sys::fs::O_RDONLY).or_unable(unable));
+    drop(ours);
+    process::wait(pid).or_unable(unable)?;
+    opened
+}
+
 fn lines(maps: &[IdMap]) -> String {
     maps.iter().fold(String::new(), |mut text, map| {
         // Writing to a String cannot fail.

@@ -9,12 +9,14 @@ mod console;
 mod foreground;
 pub mod hooks;
 mod maps;
+mod netdev;
 pub mod notify;
 mod requests;
 mod words;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::cgroup::Join;
 use crate::channel::{self, Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
 use crate::init::{self, Work};
@@ -49,19 +51,16 @@ pub trait Host {
     /// # Errors
     /// The start is given up.
     fn cgroup(&mut self, child: &Child) -> Result<()>;
-    /// A v2 cgroup that has handed controllers on takes no process itself: another to be born in.
-    ///
-    /// # Errors
-    /// The start is given up.
-    fn other_cgroup(&mut self) -> Result<Option<OwnedFd>> {
-        Ok(None)
-    }
     /// # Errors
     /// The start is given up.
     fn hooks(&mut self, point: crate::step::HookPoint, child: &Child) -> Result<()>;
     /// # Errors
     /// The start is given up.
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()>;
+    /// The v2 cgroup to be born in when the one that was meant takes no process.
+    fn other_cgroup(&mut self) -> Option<Join> {
+        None
+    }
 }
 
 /// Init, alive and in our hands: dropped without `keep`, it is killed and reaped.
@@ -102,17 +101,18 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     let joins = requests::joins(plan, &fds);
     let around =
         if joins.is_none() { requests::Around::enter(plan, &fds)? } else { requests::Around::none() };
-    let born = |cgroup: Option<BorrowedFd<'_>>| match &joins {
-        None => process::clone(plan.clone, cgroup),
+    let clone = |cgroup| match &joins {
+        None => match process::clone(plan.clone, cgroup) {
+            // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
+            Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => clone_and_move(plan.clone, cgroup),
+            cloned => cloned,
+        },
         Some(joins) => process::clone_through(joins, plan.clone, cgroup),
     };
-    let cloned = match born(cgroup) {
-        // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
-        Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() && joins.is_none() => {
-            clone_and_move(plan.clone, cgroup)
-        }
-        Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP)) if cgroup.is_some() => match host.other_cgroup()? {
-            Some(other) => born(Some(other.as_fd())),
+    let cloned = match clone(cgroup) {
+        // Its children have controllers, or it is threaded: a container may make it so (systemd in one, Docker).
+        Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP)) => match host.other_cgroup() {
+            Some(other) => clone(other.into_cgroup()),
             None => Err(errno),
         },
         cloned => cloned,
@@ -126,6 +126,7 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     let (pid, pidfd) = cloned.map_err(words::clone_failed)?;
     drop(work);
     let child = Child { pid, pidfd, channel: parent_end, kept: false };
+    netdev::move_all(plan, &fds, &child)?;
     answer::until_ready(plan, &child, host)?;
     Ok(child)
 }

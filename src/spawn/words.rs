@@ -4,11 +4,14 @@
 //! The texts for a program that cannot be found, a mount and a working directory are runc's: Docker,
 //! Podman and containerd look for their words.
 
+use std::ffi::CStr;
+
 use crate::channel::{Failure, Note};
 use crate::error::{Error, strerror};
-use crate::plan::Plan;
+use crate::plan::{Plan, Request};
 use crate::step::{BindMount, FsMount, Program, Source, Step};
 use crate::sys::Errno;
+use crate::sys::process::SchedAttr;
 
 pub(super) fn failed(plan: &Plan, failure: &Failure) -> Error {
     let Some(planned) = plan.steps.get(failure.step) else {
@@ -31,6 +34,10 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
         (Step::Mount(FsMount { target, .. }) | Step::Bind(BindMount { target, .. }), Note::InsideProc) => {
             Error::new(format!("error mounting to rootfs at {:?}", target.to_string()))
                 .because(format!("{target} cannot be mounted because it is inside /proc"))
+        }
+        (Step::Bind(BindMount { target, .. }), Note::NotProc) => {
+            Error::new(format!("error mounting to rootfs at {:?}", target.to_string()))
+                .because(format!("{target} cannot be mounted because it is not of type proc"))
         }
         (Step::FindProgram(program), _) => no_program(plan, program, errno),
         (Step::Execute, _) => {
@@ -58,13 +65,21 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
                     }
                     None => error,
                 },
-                Note::None | Note::NotInForce | Note::InsideProc => error,
+                Note::None | Note::NotInForce | Note::InsideProc | Note::NotProc => error,
             }
         }
         (Step::Bind(bind), _) => Error::sys(
-            format!("error mounting {:?} to rootfs at {:?}", source_of(bind), bind.target.to_string()),
+            format!("error mounting {:?} to rootfs at {:?}", source_of(plan, bind), bind.target.to_string()),
             errno,
         ),
+        // Podman looks for the path; the kernel's EINVAL says that there is no AppArmor, or no such profile.
+        (Step::AppArmorProfile(_), _) => Error::sys("unable to apply apparmor profile", errno)
+            .because("apparmor failed to apply profile: write /proc/thread-self/attr/exec"),
+        (Step::SelinuxLabel(_), _) => {
+            Error::sys("can't set process label", errno).because("write /proc/thread-self/attr/exec")
+        }
+        (Step::KeyLabel(_), _) => Error::sys("can't set the label of the session keyring", errno)
+            .because("write /proc/thread-self/attr/keycreate"),
         (Step::Limits(limits), Note::Item(i)) => {
             let kind = limits.get(i).map_or(0, |limit| limit.resource);
             Error::sys(format!("error setting rlimit type {kind}"), errno)
@@ -73,11 +88,15 @@ fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
     }
 }
 
-fn source_of(bind: &BindMount) -> String {
-    match &bind.source {
-        Source::Path(path) => path.to_string_lossy().into_owned(),
-        Source::Opened(_) => "the opened source".into(),
-    }
+fn source_of(plan: &Plan, bind: &BindMount) -> String {
+    let path = match &bind.source {
+        Source::Path(path) => Some(path),
+        Source::Opened(slot) => match plan.requests.get(slot.0) {
+            Some(Request::Tree { path, .. }) => Some(path),
+            _ => None,
+        },
+    };
+    path.map_or_else(String::new, |path| path.to_string_lossy().into_owned())
 }
 
 /// exec.LookPath's words, as Docker's exit codes 126 and 127 hang on them.
@@ -101,15 +120,41 @@ fn hint(step: &Step, errno: Errno) -> Option<&'static str> {
         (Step::PivotRoot { .. }, Errno::EINVAL) => {
             Some("the root of the host may be a ramfs, where only --no-pivot works")
         }
-        (Step::Scheduler(_), Errno::EPERM) => {
+        (Step::AppArmorProfile(_), Errno::EINVAL | Errno::ENOENT) => {
+            Some("the host may have no AppArmor, or the profile may not be loaded (aa-status tells)")
+        }
+        (Step::SelinuxLabel(_) | Step::KeyLabel(_), Errno::EINVAL) => {
+            Some("selinux may be disabled or not supported, or the policy may not know the label")
+        }
+        (Step::Scheduler(SchedAttr { policy: 6, .. }), Errno::EPERM) => {
             Some("SCHED_DEADLINE is not to be had with a cpuset of some CPUs")
+        }
+        (Step::Scheduler(_), Errno::EPERM) => {
+            Some("realtime policies may need a share of the cpu cgroup: linux.resources.cpu.realtimeRuntime")
         }
         _ => None,
     }
 }
 
+/// mount_setattr with MOUNT_ATTR_IDMAP was refused.
+pub(super) fn idmap_failed(source: &CStr, errno: Errno) -> Error {
+    let error = Error::sys(format!("failed to set MOUNT_ATTR_IDMAP on {}", source.to_string_lossy()), errno);
+    match errno {
+        Errno::EINVAL => error.hint("the filesystem may not support id-mapped mounts on this kernel"),
+        Errno::EPERM => {
+            error.hint("neither a mount that is id-mapped already can be mapped, nor all filesystems")
+        }
+        Errno::ENOSYS => error.hint("id-mapped mounts need Linux 5.12 or later"),
+        _ => error,
+    }
+}
+
 /// clone3 itself was refused.
 pub(super) fn clone_failed(errno: Errno) -> Error {
+    if matches!(errno, Errno::EBUSY | Errno::EOPNOTSUPP) {
+        return Error::sys("error adding pid of the new process to cgroups", errno)
+            .hint("a v2 cgroup whose children have controllers takes no process itself");
+    }
     let error = Error::sys("unable to make the container's first process", errno);
     match errno {
         Errno::ENOSPC => error.hint("a limit in /proc/sys/user/max_*_namespaces may be reached, or be 0"),

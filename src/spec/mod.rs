@@ -22,7 +22,9 @@ pub struct Parsed<T> {
 }
 
 pub fn config(bytes: &[u8]) -> Result<Parsed<Spec>> {
-    parse(bytes, "config.json", lenient::mend_config)
+    let mut parsed = parse(bytes, "config.json", lenient::mend_config)?;
+    lenient::drop_missing_pids_limit(&mut parsed.value, bytes);
+    Ok(parsed)
 }
 
 pub fn process(bytes: &[u8]) -> Result<Parsed<Process>> {
@@ -70,6 +72,11 @@ pub fn list<T>(items: &Option<Vec<T>>) -> &[T] {
     items.as_deref().unwrap_or_default()
 }
 
+/// A key of an object as part of a JSON pointer (RFC 6901).
+pub fn key(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// A string for the kernel. crun cuts at a NUL; here it is an error that names the place.
 pub fn c_string(text: impl AsRef<std::ffi::OsStr>, place: impl FnOnce() -> String) -> Result<CString> {
     use std::os::unix::ffi::OsStrExt;
@@ -114,6 +121,16 @@ mod tests {
         assert_eq!(process.user().uid(), 0);
         let bounding = process.capabilities().as_ref().unwrap().bounding().as_ref().unwrap();
         assert_eq!(bounding.len(), 1);
+        let resources = |text: &str| {
+            let text = format!("{{\"linux\":{{\"resources\":{text}}}}}");
+            config(text.as_bytes()).unwrap().value.linux().as_ref().unwrap().resources().clone().unwrap()
+        };
+        for (pids, limit) in [(r#"{}"#, None), (r#"{"limit":null}"#, None), (r#"{"limit":0}"#, Some(0))] {
+            let resources = resources(&format!("{{\"pids\":{pids}}}"));
+            assert_eq!(resources.pids().map(|pids| pids.limit()), limit, "{pids}");
+        }
+        let huge = resources(r#"{"hugepageLimits":[{"pageSize":"2MB","limit":18446744073709551615}]}"#);
+        assert_eq!(huge.hugepage_limits().as_ref().unwrap()[0].limit(), i64::MAX);
         assert_eq!(parsed.warnings, ["ignoring unknown or unavailable capabilities: [CAP_FOO]"]);
     }
 }

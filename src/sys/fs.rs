@@ -301,6 +301,12 @@ pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<Entry>> {
     }
 }
 
+/// An extended attribute of what a path leads to.
+pub fn set_attribute(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
+    let (value, len) = (value.as_ptr().cast(), value.len());
+    check_unit(unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value, len, 0) }.into())
+}
+
 /// The `f_type` of the filesystem a descriptor is on (`PROC_SUPER_MAGIC` ...).
 pub fn filesystem_magic(fd: BorrowedFd<'_>) -> Result<u64> {
     // SAFETY: all zeroes is a valid statfs, and the kernel overwrites it.
@@ -380,6 +386,11 @@ pub fn bytes_waiting(fd: BorrowedFd<'_>) -> Result<usize> {
     let mut n: libc::c_int = 0;
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut n) }.into())?;
     Ok(n as usize)
+}
+
+/// A counter that the kernel adds to when something happens (eventfd(2)).
+pub fn eventfd() -> Result<OwnedFd> {
+    owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())
 }
 
 /// A pipe: (read end, write end).

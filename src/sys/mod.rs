@@ -20,6 +20,7 @@ pub mod fs;
 pub mod keyring;
 pub mod mount;
 pub mod net;
+pub mod netlink;
 pub mod process;
 pub mod signal;
 pub mod socket;

@@ -125,10 +125,33 @@ pub fn wait_readable(fd: BorrowedFd<'_>, timeout: i32) -> Result<bool> {
 /// Waits until a file of the kernel says that its content has changed (POLLPRI); false when the time
 /// was over first.
 pub fn wait_changed(fd: BorrowedFd<'_>, timeout: i32) -> Result<bool> {
-    let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
-    match check(unsafe { libc::poll(&raw mut polled, 1, timeout) }.into()) {
-        Err(Errno::EINTR) => Ok(false),
-        result => result.map(|n| n > 0),
+    let [changed] = wait_any([Wanted::Changed(fd)], timeout)?;
+    Ok(changed)
+}
+
+/// What to wait for.
+#[derive(Clone, Copy)]
+pub enum Wanted<'a> {
+    /// Something to read, or the end.
+    Readable(BorrowedFd<'a>),
+    /// The content of a file of the kernel has changed.
+    Changed(BorrowedFd<'a>),
+    Nothing,
+}
+
+/// Which of them have come about, at least one unless `timeout` milliseconds (-1: for ever) are over.
+pub fn wait_any<const N: usize>(wanted: [Wanted<'_>; N], timeout: i32) -> Result<[bool; N]> {
+    let mut polled = wanted.map(|wanted| {
+        let (fd, events) = match wanted {
+            Wanted::Readable(fd) => (fd.as_raw_fd(), libc::POLLIN),
+            Wanted::Changed(fd) => (fd.as_raw_fd(), libc::POLLPRI),
+            Wanted::Nothing => (-1, 0),
+        };
+        libc::pollfd { fd, events, revents: 0 }
+    });
+    match check(unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, timeout) }.into()) {
+        Err(Errno::EINTR) => Ok([false; N]),
+        result => result.map(|_| polled.map(|polled| polled.revents != 0)),
     }
 }
 

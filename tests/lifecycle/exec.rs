@@ -119,3 +119,14 @@ fn does_not_read_the_bundle_again() {
     fs::remove_file(c.path("config.json")).unwrap();
     c.exec(&[], &["true"]).ok();
 }
+
+#[test]
+fn supplementary_groups_are_added() {
+    let c = Container::new().set("/process/user/additionalGids", serde_json::json!([7, 8])).up();
+    let groups = c.exec(&["-g", "9", "-g", "10"], &["id", "-G"]).ok().stdout();
+    let mut groups: Vec<u32> = groups.split_whitespace().map(|gid| gid.parse().unwrap()).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    assert_eq!(groups, [0, 7, 8, 9, 10]);
+    c.exec(&["--additional-gids", "x"], &["id"]).fails(if crate::harness::is_tare() { 255 } else { 1 }, "x");
+}

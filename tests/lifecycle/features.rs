@@ -49,3 +49,60 @@ fn of_runtime_spec_1_3() {
 fn takes_no_argument() {
     Container::new().cmd(&["features", "x"]).fails(1, "");
 }
+
+/// Whether `explain` plans a config with this in it.
+fn planned(pointer: &str, value: &Value) -> bool {
+    let c = Container::new().set(pointer, value.clone());
+    c.cmd(&["explain"]).code == 0
+}
+
+#[test]
+fn what_it_says_is_there_is_planned() {
+    only_tare!("it asks explain");
+    let f = features();
+    let words = |pointer: &str| f.pointer(pointer).unwrap().as_array().unwrap().clone();
+    for namespace in words("/linux/namespaces") {
+        let c = Container::new().namespace(namespace.as_str().unwrap(), Some(json!({ "type": namespace })));
+        let c = if namespace == "user" { c.userns() } else { c };
+        c.cmd(&["explain"]).ok();
+    }
+    for mode in words("/linux/memoryPolicy/modes") {
+        let nodes = if ["MPOL_DEFAULT", "MPOL_LOCAL"].iter().any(|none| mode == *none) { "" } else { "0" };
+        assert!(planned("/linux/memoryPolicy", &json!({ "mode": mode, "nodes": nodes })), "{mode}");
+    }
+    let capabilities = json!({ "bounding": words("/linux/capabilities") });
+    assert!(planned("/process/capabilities", &capabilities));
+}
+
+/// Never left out in silence.
+#[test]
+fn what_it_says_is_not_there_is_refused() {
+    only_tare!("it asks explain");
+    let f = features();
+    let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 1 }]);
+    let mapped = json!({ "source": "/tmp", "destination": "/mnt", "type": "bind", "options": ["bind"],
+        "uidMappings": map, "gidMappings": map });
+    for (pointer, property, value) in [
+        ("/linux/apparmor/enabled", "/process/apparmorProfile", json!("some")),
+        ("/linux/selinux/enabled", "/process/selinuxLabel", json!("system_u:system_r:svirt_t:s0")),
+        ("/linux/selinux/enabled", "/linux/mountLabel", json!("system_u:object_r:svirt_file_t:s0")),
+        (
+            "/linux/intelRdt/enabled",
+            "/linux/intelRdt",
+            json!({ "closID": "some", "l3CacheSchema": "L3:0=f" }),
+        ),
+        ("/linux/netDevices/enabled", "/linux/netDevices", json!({ "dummy0": {} })),
+        ("/linux/mountExtensions/idmap/enabled", "/mounts/0", mapped),
+    ] {
+        let enabled = f.pointer(pointer).unwrap() == true;
+        assert!(enabled || !planned(property, &value), "{pointer} is false, {property} taken");
+    }
+    if f["linux"]["cgroup"]["systemd"] == false {
+        Container::new().cmd(&["--systemd-cgroup", "explain"]).fails(1, "systemd");
+    }
+    if f["annotations"]["org.opencontainers.runc.checkpoint.enabled"] != "true" {
+        for command in ["checkpoint", "restore"] {
+            Container::new().cmd(&[command, "some"]).fails(1, "not supported");
+        }
+    }
+}

@@ -142,4 +142,9 @@ fn sysctl_of_the_host_is_refused() {
     c.create(&[]).fails(1, "net.ipv4.ip_forward");
     let c = Container::new().namespace("ipc", None).set("/linux/sysctl", json!({ "kernel.msgmax": "8193" }));
     c.create(&[]).fails(1, "kernel.msgmax");
+    let own = json!({ "type": "network", "path": "/proc/self/ns/net" });
+    let c = Container::new()
+        .namespace("network", Some(own))
+        .set("/linux/sysctl", json!({ "net.ipv4.ip_forward": "1" }));
+    c.create(&[]).fails(1, "not allowed in host network namespace");
 }

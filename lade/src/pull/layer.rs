@@ -93,7 +93,8 @@ fn fetch(
         (Ok((_, timings)), unpacked) => Ok((timings, unpacked.and_then(Result::ok))),
     };
     let (timings, unpacked) = result.map_err(|e| {
-        if e.kind() == Kind::Corrupt {
+        // A part serves the next try, but not where there is no room for the rest of it.
+        if matches!(e.kind(), Kind::Corrupt | Kind::NoSpace) {
             part.discard();
         }
         (e, had_part)

@@ -57,12 +57,15 @@ pub fn pull(
     match &result {
         Ok(pulled) if pulled.changed => store.settled()?,
         // Layers of a broken download serve the next try; those of a bad image serve nobody.
-        Err(e) if e.kind() == Kind::Corrupt => {
+        Err(e) if matches!(e.kind(), Kind::Corrupt | Kind::NoSpace) => {
             store.collect(false)?;
         }
         _ => {}
     }
-    result
+    result.map_err(|e| match e.kind() {
+        Kind::NoSpace => e.hint("lade prune makes room"),
+        _ => e,
+    })
 }
 
 fn bring(

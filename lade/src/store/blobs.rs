@@ -45,13 +45,13 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Stores small bytes that the caller has checked against `digest`.
+    /// Stores small bytes that the caller has checked against `digest`. An image that names them comes after a sync.
     pub fn put_document(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
         let path = self.blob_path(digest);
         if fs::metadata(&path).is_ok_and(|m| m.len() == bytes.len() as u64) {
             return Ok(());
         }
-        self.write_atomic(&format!("blobs/{}/{}", digest.algorithm(), digest.hex()), bytes)
+        self.write_unsynced(&format!("blobs/{}/{}", digest.algorithm(), digest.hex()), bytes)
     }
 
     /// Opens the part file, keeping what an earlier pull left.

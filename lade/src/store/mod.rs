@@ -124,12 +124,21 @@ impl Store {
         Ok(stat.blocks_available() * stat.fragment_size())
     }
 
-    /// Replaces a file of the store's root whole or not at all.
+    /// Replaces a file of the store whole or not at all, whatever happens to the power.
     fn write_atomic(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.replace(name, bytes, fs::File::sync_data)
+    }
+
+    /// The same for what means nothing before the next `sync`.
+    fn write_unsynced(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.replace(name, bytes, |_| Ok(()))
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8], settle: fn(&fs::File) -> std::io::Result<()>) -> Result<()> {
         let what = || format!("unable to write {name} in the store");
         let temporary = self.path("tmp").join(format!("{}-{}", name.replace('/', "-"), std::process::id()));
         let mut file = fs::File::create(&temporary).context(what)?;
-        file.write_all(bytes).and_then(|()| file.sync_data()).context(what)?;
+        file.write_all(bytes).and_then(|()| settle(&file)).context(what)?;
         fs::rename(&temporary, self.path(name)).context(what)
     }
 }

@@ -128,6 +128,10 @@ impl Tree {
                 }
                 absent => {
                     let Missing::Make(tell) = &mut missing else { return Ok(None) };
+                    // The target of a symlink: exported again, such a name would delete something.
+                    if name.starts_with(b".wh.") {
+                        corrupt!("{} would be created under the name of a whiteout", shown());
+                    }
                     let over_whiteout = matches!(absent, Step::Whiteout);
                     if over_whiteout {
                         unlinkat(&*dir, name.as_slice(), UnlinkatFlags::NoRemoveDir)

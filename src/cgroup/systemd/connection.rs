@@ -44,9 +44,9 @@ pub(super) enum Failed {
     Error(Error),
 }
 
-impl From<Failed> for Error {
-    fn from(failed: Failed) -> Error {
-        match failed {
+impl Failed {
+    pub(super) fn error(self) -> Error {
+        match self {
             Failed::Absent(error) | Failed::Error(error) => error,
         }
     }

@@ -21,7 +21,7 @@ pub fn manager(bus: Bus, own: &str) -> Result<Manager> {
         Bus::System => String::new(),
         Bus::User => match cgroup_of_user_manager(own) {
             Some(cgroup) => cgroup,
-            None => Connection::open(bus)?.manager_property("ControlGroup")?,
+            None => Connection::open(bus).map_err(Failed::error)?.manager_property("ControlGroup")?,
         },
     };
     Ok(Manager { bus, cgroup })
@@ -48,7 +48,7 @@ impl Started {
 /// # Errors
 /// Then the unit may be there all the same: it is the caller's to stop it.
 pub(super) fn start(plan: &UnitPlan, limits: &[Property], pid: i32) -> Result<Started> {
-    let mut connection = Connection::open(plan.unit.bus)?;
+    let mut connection = Connection::open(plan.unit.bus).map_err(Failed::error)?;
     let pids =
         Property { name: "PIDs".to_owned(), value: Value::Numbers(vec![pid.unsigned_abs()]), since: 0 };
     let pids = Some(&pids).filter(|_| plan.kind == Kind::Scope);
@@ -110,7 +110,7 @@ fn keep_known(connection: &mut Connection, properties: &mut Vec<&Property>) -> R
 pub(super) fn stop(unit: &Unit, cgroup: &str) -> Result<()> {
     let mut connection = match Connection::open(unit.bus) {
         Err(Failed::Absent(_)) => return Ok(()),
-        opened => opened?,
+        opened => opened.map_err(Failed::error)?,
     };
     let interface = if unit.name.ends_with(".slice") { "Slice" } else { "Scope" };
     let interface = format!("org.freedesktop.systemd1.{interface}");
@@ -143,11 +143,13 @@ fn reset_failed(connection: &mut Connection, unit: &Unit) -> Result<()> {
 
 /// For an update.
 pub(super) fn set(unit: &Unit, limits: &[Property]) -> Result<()> {
-    let mut properties: Vec<&Property> = limits.iter().collect();
+    // A user's manager has no right to filter devices.
+    let fits = |property: &&Property| unit.bus == Bus::System || !property.name.starts_with("Device");
+    let mut properties: Vec<&Property> = limits.iter().filter(fits).collect();
     if properties.is_empty() {
         return Ok(());
     }
-    let mut connection = Connection::open(unit.bus)?;
+    let mut connection = Connection::open(unit.bus).map_err(Failed::error)?;
     keep_known(&mut connection, &mut properties)?;
     let mut arguments = Writer::default();
     arguments.text(&unit.name);
@@ -167,7 +169,11 @@ pub(super) fn attach(unit: &Unit, below: &str, pid: i32) -> Result<()> {
     arguments.text(&unit.name);
     arguments.text(below);
     arguments.array(4, |out| out.u32(pid.unsigned_abs()));
-    match Connection::open(unit.bus)?.call("AttachProcessesToUnit", "ssau", arguments)? {
+    match Connection::open(unit.bus).map_err(Failed::error)?.call(
+        "AttachProcessesToUnit",
+        "ssau",
+        arguments,
+    )? {
         Answer::Return(_) => Ok(()),
         Answer::Error(_, text) => {
             Err(Error::new(format!("unable to move a process into the unit {}", unit.name)).because(text))

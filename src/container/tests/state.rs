@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{chown, symlink};
 
 use super::*;
-use crate::container::{CgroupRecord, Driver, Phase, ProcessRef, State, Status, signal};
+use crate::container::{CgroupRecord, Driver, Phase, ProcessRef, ResctrlRecord, State, Status, signal};
 use crate::error::Kind;
 use crate::host::systemd::{Bus, Unit};
 use crate::sys::{self, cred};
@@ -25,7 +25,7 @@ fn full(name: &str) -> State {
         }),
         namespaces: 0x7e02_0080,
         keyring: Some("_ses.0".into()),
-        intel_rdt: Some("c".into()),
+        resctrl: Some(ResctrlRecord { group: "/r/c".into(), monitor: Some("/r/c/m".into()), remove: None }),
         ..State::creating(&id(name), this_process()).unwrap()
     }
 }

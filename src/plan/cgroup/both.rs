@@ -104,7 +104,7 @@ pub(super) fn rdma(resources: &LinuxResources, out: &mut Vec<Write>) -> Result<(
     let mut devices: Vec<_> = resources.rdma().iter().flatten().collect();
     devices.sort_by_key(|(name, _)| *name);
     for (name, limit) in devices {
-        let place = format!("/linux/resources/rdma/{}", pointer(name));
+        let place = format!("/linux/resources/rdma/{}", crate::spec::key(name));
         let mut value = one_word(name, "RDMA device", &place)?.to_owned();
         for (key, max) in [("hca_handle", limit.hca_handles()), ("hca_object", limit.hca_objects())] {
             if let Some(max) = max {
@@ -122,9 +122,4 @@ pub(super) fn one_word<'a>(name: &'a str, what: &str, place: &str) -> Result<&'a
         return Err(Error::new(format!("invalid name of a {what}: {name:?}")).at(place));
     }
     Ok(name)
-}
-
-/// A key as a part of a JSON pointer (RFC 6901).
-pub(super) fn pointer(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }

@@ -220,7 +220,7 @@ impl Devices {
 }
 
 /// None is every device: with the type "a" the kernel looks at nothing else, and so does runc.
-fn subject(rule: &LinuxDeviceCgroup, place: &str) -> Result<Option<Which>> {
+pub(super) fn subject(rule: &LinuxDeviceCgroup, place: &str) -> Result<Option<Which>> {
     let node = match rule.typ() {
         None | Some(LinuxDeviceType::A) => return Ok(None),
         Some(LinuxDeviceType::B) => Node::Block,
@@ -240,7 +240,7 @@ fn subject(rule: &LinuxDeviceCgroup, place: &str) -> Result<Option<Which>> {
     Ok(Some(Which { major, minor, node }))
 }
 
-fn access(rule: &LinuxDeviceCgroup, place: &str) -> Result<Access> {
+pub(super) fn access(rule: &LinuxDeviceCgroup, place: &str) -> Result<Access> {
     let letters = rule.access().as_deref().unwrap_or_default();
     match Access::parse(letters) {
         Some(access) if !access.is_empty() => Ok(access),

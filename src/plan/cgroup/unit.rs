@@ -174,7 +174,7 @@ fn properties(
         if let Some(name) = key.strip_prefix("org.systemd.property.") {
             let property = annotated(name, value).map_err(|why| {
                 let what = format!("unable to set the unit property {name:?}");
-                Error::new(what).at(format!("/annotations/{}", super::both::pointer(key))).because(why)
+                Error::new(what).at(format!("/annotations/{}", crate::spec::key(key))).because(why)
             })?;
             out.retain(|before| before.name != property.name);
             out.push(property);

@@ -91,7 +91,11 @@ fn cpu(cpu: &LinuxCpu, out: &mut Vec<Write>) -> Result<()> {
         if let Some(bound) = bound {
             return Err(Error::new(format!("invalid cpu shares {shares}")).at(at("shares")).because(bound));
         }
-        out.push(Write::new("cpu", "cpu.shares", shares, at("shares")));
+        // A cgroup that is idle so far takes none.
+        out.push(Write::new("cpu", "cpu.shares", shares, at("shares")).defer_if(cpu.idle().is_some()));
+    }
+    if let Some(idle) = cpu.idle() {
+        out.push(Write::new("cpu", "cpu.idle", idle, at("idle")));
     }
     let quota = cpu.quota().filter(|value| *value != 0);
     if let Some(period) = cpu.period().filter(|value| *value != 0) {
@@ -104,9 +108,6 @@ fn cpu(cpu: &LinuxCpu, out: &mut Vec<Write>) -> Result<()> {
     }
     if let Some(quota) = quota {
         out.push(Write::new("cpu", "cpu.cfs_quota_us", quota, at("quota")));
-    }
-    if let Some(idle) = cpu.idle() {
-        out.push(Write::new("cpu", "cpu.idle", idle, at("idle")));
     }
     Ok(())
 }

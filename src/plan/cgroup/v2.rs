@@ -5,7 +5,7 @@
 
 use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 
-use super::both::{check_memory, cpuset, hugetlb, pids, pointer, rdma, throttles};
+use super::both::{check_memory, cpuset, hugetlb, pids, rdma, throttles};
 use super::{UsageCheck, Write};
 use crate::error::{Error, Result};
 
@@ -140,7 +140,7 @@ fn unified(resources: &LinuxResources, out: &mut Vec<Write>) -> Result<()> {
     let mut entries: Vec<_> = resources.unified().iter().flatten().collect();
     entries.sort();
     for (file, value) in entries {
-        let place = format!("/linux/resources/unified/{}", pointer(file));
+        let place = format!("/linux/resources/unified/{}", crate::spec::key(file));
         let refuse =
             |why: &str| Err(Error::new(format!("unified resource {file:?} {why}")).at(place.clone()));
         if file.contains(['/', '\0']) {

@@ -85,6 +85,12 @@ fn plain() -> Vec<(&'static str, Case)> {
             })
         }),
         ("process", process()),
+        ("labels", {
+            let case = Case::new().set("/process/apparmorProfile", json!("docker-default"));
+            let case = case.set("/process/selinuxLabel", json!("system_u:system_r:container_t:s0:c1,c2"));
+            let label = json!("system_u:object_r:container_file_t:s0:c1,c2");
+            case.set("/linux/mountLabel", label).on(|host| host.selinux = true)
+        }),
         ("seccomp-last", {
             let allow = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
             Case::small().set("/linux/seccomp", allow).set("/process/noNewPrivileges", json!(true))
@@ -147,6 +153,10 @@ fn namespaces() -> Vec<(&'static str, Case)> {
         ("joined", with_all(pid_joined(Case::small()))),
         ("joined-user", with_all(pid_joined(Case::small())).joined("user")),
         ("joined-new-user", with_all(Case::small()).userns()),
+        ("net-devices", {
+            let devices = json!({ "eth1": { "name": "eth0" }, "data": {} });
+            Case::small().namespace("network").set("/linux/netDevices", devices)
+        }),
         ("joined-all", {
             let none = Case::small().set("/linux/namespaces", json!([]));
             with_all(none).joined("mount").joined("user")
@@ -177,12 +187,32 @@ fn roots() -> Vec<(&'static str, Case)> {
         ("propagation-shared", propagation("shared")),
         ("propagation-rprivate", propagation("rprivate")),
         ("propagation-unbindable", propagation("unbindable")),
+        ("idmap", id_mapped(Case::small())),
+        ("idmap-userns", id_mapped(Case::small().userns())),
+        ("idmap-joined-user", id_mapped(Case::small().joined("user"))),
         ("readonly", {
             let paths = json!(["/proc/sys", "/proc/sys", "/proc/../sys"]);
             let case = Case::small().set("/root/readonly", json!(true));
             case.set("/linux/maskedPaths", paths.clone()).set("/linux/readonlyPaths", paths)
         }),
     ]
+}
+
+/// A mount with maps of its own, two with the same ones, and one with the container's.
+fn id_mapped(case: Case) -> Case {
+    let own = |destination: &str, host: u32| {
+        let map = json!([{ "containerID": 0, "hostID": host, "size": 10 }]);
+        json!({ "destination": destination, "source": "/src", "options": ["bind"],
+                "uidMappings": map.clone(), "gidMappings": map })
+    };
+    let case = case.set("/mounts/-", own("/a", 1000)).set("/mounts/-", own("/b", 2000));
+    let case = case.set("/mounts/-", own("/c", 1000));
+    if case.config["linux"]["namespaces"].to_string().contains("user") {
+        let containers =
+            json!({ "destination": "/d", "source": "data", "options": ["rbind", "ridmap", "ro"] });
+        return case.set("/mounts/-", containers);
+    }
+    case
 }
 
 fn executed() -> Vec<(&'static str, String)> {

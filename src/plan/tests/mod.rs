@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod goldens;
+mod mounts;
 mod refusals;
 
 use serde_json::{Value, json};
@@ -109,7 +110,15 @@ fn options() -> Options<'static> {
 }
 
 fn host(cgroups: Cgroups) -> Host {
-    Host { kernel: (6, 18), in_user_namespace: false, privileged: true, kernel_mounts: Vec::new(), cgroups }
+    Host {
+        kernel: (6, 18),
+        selinux: false,
+        resctrl: None,
+        in_user_namespace: false,
+        privileged: true,
+        kernel_mounts: Vec::new(),
+        cgroups,
+    }
 }
 
 fn hybrid() -> Host {

@@ -5,7 +5,7 @@ use super::*;
 use crate::sys::process::NEWUSER;
 
 /// Each value alone makes a config that is otherwise good a bad one.
-fn refused(base: impl Fn() -> Case, table: &[(&str, Value, &str)]) {
+pub(super) fn refused(base: impl Fn() -> Case, table: &[(&str, Value, &str)]) {
     assert!(base().plan().is_ok(), "{:?}", base().plan());
     let mut failures = String::new();
     for (pointer, value, expected) in table {
@@ -84,11 +84,6 @@ fn users_limits_and_scheduling() {
             ),
             (
                 "/process/scheduler",
-                json!({ "policy": "SCHED_FIFO", "nice": 1 }),
-                "(config.json: /process/scheduler/nice)",
-            ),
-            (
-                "/process/scheduler",
                 json!({ "policy": "SCHED_OTHER", "nice": 20 }),
                 "(config.json: /process/scheduler/nice)",
             ),
@@ -107,8 +102,16 @@ fn users_limits_and_scheduling() {
                 json!({ "policy": "SCHED_OTHER", "runtime": 1 }),
                 "can only be used with SchedDeadline (config.json: /process/scheduler)",
             ),
-            ("/process/apparmorProfile", json!("x"), "(config.json: /process/apparmorProfile)"),
-            ("/process/selinuxLabel", json!("x"), "(config.json: /process/selinuxLabel)"),
+            (
+                "/process/apparmorProfile",
+                json!("x\0"),
+                "(config.json: /process/apparmorProfile): it contains",
+            ),
+            (
+                "/process/selinuxLabel",
+                json!("x"),
+                "selinux is disabled or not supported (config.json: /process/selinuxLabel)",
+            ),
         ],
     );
 }
@@ -226,99 +229,6 @@ fn time_namespaces() {
     assert!(error.contains("needs Linux 6.2 or later (config.json: /linux/namespaces)"), "{error}");
 }
 
-fn mount(destination: &str, kind: &str, options: &[&str]) -> Value {
-    json!({ "destination": destination, "type": kind, "source": "/src", "options": options })
-}
-
-fn with(mut mount: Value, key: &str, value: Value) -> Value {
-    mount[key] = value;
-    mount
-}
-
-#[test]
-fn mounts() {
-    let new = "/mounts/-";
-    let inside = "it is inside /proc (config.json: /mounts/2/destination)";
-    refused(
-        Case::small,
-        &[
-            (new, mount("/", "tmpfs", &[]), "on the root itself (config.json: /mounts/2/destination)"),
-            (
-                new,
-                mount("/a/..", "none", &["bind"]),
-                "on the root itself (config.json: /mounts/2/destination)",
-            ),
-            (new, mount("", "tmpfs", &[]), "needs a destination (config.json: /mounts/2/destination)"),
-            (
-                new,
-                mount("/a\0b", "tmpfs", &[]),
-                "(config.json: /mounts/2/destination): it contains a NUL byte",
-            ),
-            (new, mount("/proc/self/attr", "tmpfs", &[]), inside),
-            (new, mount("/proc/sys", "none", &["bind"]), inside),
-            (new, mount("/./proc//sys", "tmpfs", &[]), inside),
-            (new, mount("proc/sys", "tmpfs", &[]), inside),
-            (new, mount("/a/../proc/sys", "tmpfs", &[]), inside),
-            (new, mount("/proc/cpuinfo/../sys", "tmpfs", &[]), inside),
-            (new, mount("/a", "", &[]), "needs a type (config.json: /mounts/2/type)"),
-            (
-                new,
-                json!({ "destination": "/a", "source": "/b" }),
-                "needs a type (config.json: /mounts/2/type)",
-            ),
-            (new, mount("/a", "t\0", &[]), "(config.json: /mounts/2/type): it contains a NUL byte"),
-            (
-                new,
-                mount("/a", "tmpfs", &["size=\0"]),
-                "(config.json: /mounts/2/options): it contains a NUL byte",
-            ),
-            (
-                new,
-                mount("/a", "none", &["bind", "size=1k"]),
-                "options applied: size (config.json: /mounts/2/options)",
-            ),
-            (new, mount("/a", "none", &["bind", "x"]), "options applied: x (config.json: /mounts/2/options)"),
-            (
-                new,
-                with(mount("/a", "none", &["bind"]), "source", json!("")),
-                "needs a source (config.json: /mounts/2/source)",
-            ),
-            (
-                new,
-                with(mount("/a", "none", &["bind"]), "source", json!("a\0")),
-                "(config.json: /mounts/2/source)",
-            ),
-        ],
-    );
-}
-
-#[test]
-fn id_mapped_mounts() {
-    let ids = json!([{ "containerID": 0, "hostID": 1, "size": 1 }]);
-    let new = "/mounts/-";
-    let idmap = "id-mapped mounts are not supported yet (config.json: /mounts/2/options)";
-    refused(
-        Case::small,
-        &[
-            (new, mount("/a", "none", &["bind", "ridmap"]), idmap),
-            (new, with(mount("/a", "none", &["bind"]), "uidMappings", ids.clone()), idmap),
-            (new, with(mount("/a", "none", &["bind"]), "gidMappings", ids.clone()), idmap),
-            (new, with(mount("/a", "tmpfs", &[]), "uidMappings", ids), idmap),
-            (new, mount("/a", "tmpfs", &["idmap"]), idmap),
-        ],
-    );
-}
-
-/// What lxcfs mounts, and names that only begin like those that are forbidden.
-#[test]
-fn mounts_that_are_not_inside_proc() {
-    for destination in ["/proc/cpuinfo", "/proc/../process", "/process/x", "/a/proc/sys", "/proc/"] {
-        let mount = json!({ "destination": destination, "source": "/x", "options": ["bind"] });
-        let plan = Case::small().set("/mounts/-", mount).plan();
-        assert!(plan.is_ok(), "{destination}: {plan:?}");
-    }
-}
-
 #[test]
 fn roots() {
     let device = |path: &str, kind: &str, major: i64, minor: i64| json!([{ "path": path, "type": kind, "major": major, "minor": minor }]);
@@ -350,9 +260,38 @@ fn roots() {
                 json!(["/b\0"]),
                 "(config.json: /linux/readonlyPaths/0): it contains a NUL",
             ),
-            ("/linux/mountLabel", json!("x"), "(config.json: /linux/mountLabel)"),
+            ("/linux/mountLabel", json!("x\0"), "(config.json: /linux/mountLabel): it contains a NUL"),
             ("/linux/cgroupsPath", json!("/"), "invalid cgroupsPath (config.json: /linux/cgroupsPath)"),
         ],
+    );
+}
+
+#[test]
+fn net_devices() {
+    let devices = "/linux/netDevices";
+    let moved = |from: &str, to: &str| json!({ from: { "name": to } });
+    refused(
+        || Case::small().namespace("network"),
+        &[
+            (devices, moved("", "x"), "invalid network device name \"\" (config.json: /linux/netDevices/)"),
+            (devices, moved("a/b", "x"), "name \"a/b\" (config.json: /linux/netDevices/a~1b)"),
+            (devices, moved("eth0", ".."), "name \"..\" (config.json: /linux/netDevices/eth0)"),
+            (devices, moved("eth0", "a b"), "name \"a b\" (config.json: /linux/netDevices/eth0)"),
+            (devices, moved("eth0", "a:b"), "name \"a:b\" (config.json: /linux/netDevices/eth0)"),
+            (devices, moved("eth0", "sixteen-letters."), "invalid network device name"),
+            (devices, moved("eth0\0", ""), "invalid network device name"),
+            (devices, json!({ "a": { "name": "b" }, "b": {} }), "two network devices get the name \"b\""),
+        ],
+    );
+    refused(
+        Case::small,
+        &[(devices, json!({ "a": {} }), "without a private NET namespace (config.json: /linux/netDevices)")],
+    );
+    let rootless = Case::small().namespace("network").on(|host| host.privileged = false);
+    let error = rootless.set(devices, json!({ "a": {} })).plan().unwrap_err().to_string();
+    assert!(
+        error.contains("not supported for rootless containers (config.json: /linux/netDevices)"),
+        "{error}"
     );
 }
 

@@ -2,12 +2,12 @@
 //! WWW-Authenticate headers (RFC 9110, 11.6.1): several challenges may come in one header, parameters may be quoted.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     Basic,
     Bearer { realm: String, service: String, scope: String },
 }
 
-pub(super) fn parse(header: &str) -> Vec<Challenge> {
+pub fn parse(header: &str) -> Vec<Challenge> {
     let mut found: Vec<(String, Vec<(String, String)>)> = Vec::new();
     let mut rest = header.trim();
     while !rest.is_empty() {

@@ -15,6 +15,7 @@ use ureq::http::{self, HeaderMap};
 use super::Settings;
 use super::challenge::{Challenge, parse};
 use super::endpoint::Endpoint;
+use super::proxy;
 use super::tls::Roots;
 use super::url::{Url, is_local};
 use crate::bail;
@@ -172,6 +173,7 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .proxy(proxy::for_url(url)?)
             .user_agent(concat!("lade/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(STALL))
@@ -265,6 +267,12 @@ fn network(e: &ureq::Error, what: &str) -> Error {
         other => other.to_string(),
     };
     let error = Error::new(format!("{what}: {text}"));
+    // The server's alert comes as an error of the stream.
+    if text.contains("CertificateRequired") || text.contains("alert: BadCertificate") {
+        return error.hint(
+            "the registry wants a client certificate: client.cert and client.key in certs.d/HOST give one",
+        );
+    }
     let certificate =
         text.contains("certificate") || matches!(e, ureq::Error::Tls(_) | ureq::Error::Rustls(_));
     if text.contains("certificate") {

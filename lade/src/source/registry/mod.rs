@@ -3,12 +3,13 @@
 //! Blocking calls on the caller's thread. Credentials go to the origin they were given for, and to its token server.
 
 mod auth;
-mod challenge;
+pub mod challenge;
 mod credentials;
 mod endpoint;
 mod hosts;
 mod http;
 mod login;
+mod proxy;
 mod push;
 mod tls;
 mod toml;
@@ -51,7 +52,7 @@ const TRIES: u32 = 5;
 pub struct Registry {
     reference: Reference,
     endpoints: Vec<Endpoint>,
-    /// The endpoint that served last.
+    /// The endpoint that took over when another failed.
     good: AtomicUsize,
     client: Client,
 }
@@ -89,7 +90,8 @@ impl Registry {
         Ok(root)
     }
 
-    /// Asks one endpoint after the other, the one that served last first.
+    /// Asks one endpoint after the other in the order of the configuration, but first the one that took over: a mirror
+    /// that is down is not waited for twice, and one that may not resolve tags still serves the blobs.
     fn try_each<T>(
         &self,
         may: impl Fn(&Endpoint) -> bool,
@@ -105,7 +107,9 @@ impl Registry {
             }
             match ask(endpoint) {
                 Ok(value) => {
-                    self.good.store(i, Relaxed);
+                    if failure.is_some() {
+                        self.good.store(i, Relaxed);
+                    }
                     return Ok(value);
                 }
                 // The registry itself comes last; what it says is what counts.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Commands of runc's that are not here yet: they parse and have help, as Podman asks for both to
-//! learn what a runtime can do, and say clearly that they cannot.
+//! `checkpoint` and `restore`, which are not here yet: they parse and have help, as Podman asks for both
+//! to learn what a runtime can do, and say clearly that they cannot.
 
 use clap::Command;
 
@@ -48,36 +48,4 @@ fn with_criu_flags(command: Command) -> Command {
         .arg(value("manage-cgroups-mode", "MODE", "soft, full, strict or ignore"))
         .arg(values("empty-ns", "NAMESPACE", "make it anew, do not restore it"))
         .arg(switch("auto-dedup", "drop memory images that are superseded"))
-}
-
-pub(super) fn events() -> Command {
-    command("events", "Show what a container uses, and when memory runs out (not supported yet)", ID)
-        .arg(value("interval", "DURATION", "time between two reports"))
-        .arg(switch("stats", "report once and end"))
-}
-
-pub(super) fn update() -> Command {
-    let flags = [
-        "blkio-weight",
-        "cpu-period",
-        "cpu-quota",
-        "cpu-burst",
-        "cpu-share",
-        "cpu-rt-period",
-        "cpu-rt-runtime",
-        "cpuset-cpus",
-        "cpuset-mems",
-        "cpu-idle",
-        "memory",
-        "memory-reservation",
-        "memory-swap",
-        "pids-limit",
-        "l3-cache-schema",
-        "mem-bw-schema",
-        "kernel-memory",
-        "kernel-memory-tcp",
-    ];
-    command("update", "Change the limits of a container (not supported yet)", ID)
-        .arg(value("resources", "FILE", "the limits as JSON; - is standard input").short('r'))
-        .args(flags.map(|name| value(name, "VALUE", "")))
 }
