@@ -51,11 +51,6 @@ impl<'p> Init<'p> {
         self.start = Some(fifo);
         // The parent is gone, and whoever looks in finds the fifo alone.
         sys::close::close_all_but(self.work.preserved, &mut [self.fd(fifo).as_raw_fd()]);
-        // Who gives up a container before its start need not know that TERM would be lost on it; runc's init
-        // ends of these.
-        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
-            sys::signal::end_of(signal)?;
-        }
         let mut byte = [0];
         match fs::read(self.fd(fifo), &mut byte)? {
             1 => Ok(()),

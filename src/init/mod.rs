@@ -148,6 +148,13 @@ impl<'p> Init<'p> {
         // outlast the move into another cpuset (8f9ea86fdf99). Nobody has asked for it by name, so a filter
         // around the runtime that forbids it is no reason to fail.
         let _ = sys::process::set_affinity(&[u64::MAX; 128]);
+        // Who gives up a container before its start need not know that TERM would be lost on it; runc's init
+        // ends of these. Now, as no filter forbids it yet.
+        if self.start_fifo.is_some() {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+                sys::signal::end_of(signal)?;
+            }
+        }
         if self.work.channel.parent_is_gone()? {
             sys::process::exit_now(1);
         }
