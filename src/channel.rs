@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The one channel between the parent and init: fixed-size packets, seven kinds.
+//! The one channel between the parent and init: fixed-size packets, eight kinds.
 //!
 //! `Report` goes up, `Order` comes down. Used after clone: nothing here allocates. The only other
 //! meeting point of the two is the start fifo. May name: sys.
@@ -12,6 +12,7 @@ use crate::sys::{self, Errno, Result};
 /// What init tells the parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
+    Cgroup,
     Maps,
     Hooks(HookPoint),
     /// The listener's number in init, for pidfd_getfd.
@@ -126,6 +127,7 @@ fn encode(report: &Report) -> [u8; SIZE] {
         Report::Hooks(HookPoint::CreateContainer) => [3, 0, 0, 0, 0],
         Report::SeccompFd(fd) => [4, fd, 0, 0, 0],
         Report::Ready => [5, 0, 0, 0, 0],
+        Report::Cgroup => [7, 0, 0, 0, 0],
         Report::Failed(failure) => {
             let (note, item) = match failure.note {
                 Note::None => (0, 0),
@@ -159,6 +161,7 @@ fn decode(packet: &[u8; SIZE]) -> Result<Report> {
         3 => Report::Hooks(HookPoint::CreateContainer),
         4 => Report::SeccompFd(word(1)),
         5 => Report::Ready,
+        7 => Report::Cgroup,
         6 => Report::Failed(Failure {
             step: word(1) as usize,
             errno: Errno::from_raw(word(2)),
@@ -189,6 +192,7 @@ mod tests {
         let (parent, init) = pair().unwrap();
         let failed = |note| Report::Failed(Failure { step: 70_000, errno: Errno::EPERM, note });
         for report in [
+            Report::Cgroup,
             Report::Maps,
             Report::Hooks(HookPoint::CreateRuntime),
             Report::Hooks(HookPoint::CreateContainer),

@@ -41,6 +41,8 @@ pub enum HookPoint {
 pub enum Step {
     // membership
     JoinCgroups,
+    /// The parent has init moved into its cgroup, by systemd.
+    AwaitCgroup,
     JoinNamespace {
         namespace: u64,
         slot: Slot,
@@ -249,9 +251,18 @@ pub struct CgroupTree {
     pub attr: Attr,
     /// SELinux's label of the directory that holds them.
     pub label: Option<CString>,
-    /// Host directories, each with its name below the target; one without a name is the target.
-    pub hierarchies: Vec<(CString, CString)>,
+    pub hierarchies: Vec<CgroupDir>,
     pub links: Vec<(CString, CString)>,
+}
+
+/// A directory of the host in a cgroup tree.
+#[derive(Clone, Debug)]
+pub struct CgroupDir {
+    pub path: CString,
+    /// Shown where the first is not there: a rootless container may be without a cgroup of its own.
+    pub otherwise: Option<CString>,
+    /// Its name below the target; without one it is the target.
+    pub name: CString,
 }
 
 /// A device node or fifo.

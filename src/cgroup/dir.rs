@@ -29,7 +29,6 @@ impl Dir {
         Dir { relative: format!("{}/{path}", self.relative), ..self }
     }
 
-    #[cfg(test)]
     pub(super) fn controllers(&self) -> &str {
         &self.controllers
     }
@@ -44,6 +43,12 @@ impl Dir {
 
     pub(super) fn relative(&self) -> &str {
         &self.relative
+    }
+
+    /// What of its path is below the cgroup of the unit, with a slash in front; nothing for that itself.
+    pub(super) fn below_unit(&self, unit: &str) -> String {
+        let below = self.relative.split_once(unit).map_or("", |(_, below)| below);
+        below.to_owned()
     }
 
     pub(super) fn path(&self) -> String {

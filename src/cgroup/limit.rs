@@ -2,7 +2,7 @@
 //! Writes the planned values, and takes them back when an update of a running container fails half-way.
 
 use super::dir::Dir;
-use super::{Cgroup, devices};
+use super::{Cgroup, devices, systemd};
 use crate::error::{Error, Result, While};
 use crate::plan::cgroup::{Devices, Invalid, Limits, Missing, Write, no_cgroup};
 use crate::sys::Errno;
@@ -79,7 +79,7 @@ impl Cgroup {
         let before: Vec<Old> = new.writes.iter().filter_map(|write| Old::read(self, write)).collect();
         let changed = new.devices != *old;
         let devices = if changed { devices::update(self, &new.devices) } else { Ok(()) };
-        let result = devices.and_then(|()| apply(self, new.writes.iter()));
+        let result = devices.and_then(|()| apply(self, new.writes.iter())).and_then(|()| self.tell(new));
         result.inspect_err(|_| {
             if changed {
                 let _ = devices::update(self, old);
@@ -89,6 +89,13 @@ impl Cgroup {
                 let _ = old.dir.write(old.file, &old.value);
             }
         })
+    }
+
+    /// systemd remembers, and sets again what it is told; but it rounds a CPU quota: so once more by hand.
+    fn tell(&self, new: &Limits) -> Result<()> {
+        let Some(unit) = &self.unit else { return Ok(()) };
+        systemd::set(unit, &new.properties)?;
+        apply(self, new.writes.iter())
     }
 
     /// Single values, for messages and statistics.

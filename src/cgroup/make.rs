@@ -3,6 +3,7 @@
 //! directory below an existing one is a single mkdirat(2) a hierarchy; the rest is looked at only when
 //! that call says so.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -15,11 +16,13 @@ use crate::sys::{self, Errno};
 
 /// The cgroups of a container that is being created.
 pub struct Made<'p> {
-    plan: &'p CgroupPlan,
-    cgroup: Cgroup,
+    pub(super) plan: &'p CgroupPlan,
+    pub(super) cgroup: Cgroup,
     join: Join,
     /// Directories that were not there: the hierarchy's index and the path below its mount, parents first.
     created: Vec<(usize, String)>,
+    /// The unit was asked for: from here on it is ours to stop.
+    pub(super) started: Cell<bool>,
 }
 
 /// Where a container's processes will be killed by cgroup, no others may be: to be called before these
@@ -36,8 +39,16 @@ pub fn refuse_used(plan: &CgroupPlan) -> Result<()> {
 }
 
 pub fn create(plan: &CgroupPlan) -> Result<Made<'_>> {
-    let cgroup = Cgroup { dirs: Vec::with_capacity(plan.places.len()) };
-    let mut made = Made { plan, cgroup, join: Join::default(), created: Vec::new() };
+    let unit = plan.unit.as_ref().map(|unit| unit.unit.clone());
+    let cgroup = Cgroup { dirs: Vec::with_capacity(plan.places.len()), unit };
+    let mut made =
+        Made { plan, cgroup, join: Join::default(), created: Vec::new(), started: Cell::new(false) };
+    if plan.unit.is_some() {
+        let dirs =
+            plan.places.iter().map(|place| Dir::new(&place.controllers, &place.mount, &place.relative));
+        made.cgroup.dirs.extend(dirs);
+        return Ok(made);
+    }
     for place in &plan.places {
         made.add(place).map_err(|e| e.context("unable to apply cgroup configuration"))?;
     }
@@ -76,7 +87,8 @@ impl Made<'_> {
     /// They are the container's from here on.
     pub fn keep(mut self) -> Cgroup {
         self.created.clear();
-        Cgroup { dirs: std::mem::take(&mut self.cgroup.dirs) }
+        self.started.set(false);
+        Cgroup { dirs: std::mem::take(&mut self.cgroup.dirs), unit: self.cgroup.unit.take() }
     }
 
     fn add(&mut self, place: &Place) -> Result<()> {
@@ -179,7 +191,7 @@ impl Made<'_> {
     }
 
     /// A v2 cgroup has the controllers that its parent hands on, which are those handed on to it.
-    fn enable_controllers(&self, dir: &Dir) -> Result<()> {
+    pub(super) fn enable_controllers(&self, dir: &Dir) -> Result<()> {
         let unable = || format!("enable the controllers of the cgroup {}", dir.path());
         let available = value(&dir.sibling("cgroup.controllers")).or_unable(unable)?;
         let wanted: Vec<&str> = available.split_whitespace().collect();
@@ -228,6 +240,10 @@ impl Made<'_> {
 impl Drop for Made<'_> {
     fn drop(&mut self) {
         self.join = Join::default();
+        if self.started.get() {
+            // The state still names the unit for `delete`.
+            let _ = self.cgroup.stop_unit();
+        }
         self.undo(|_| true);
     }
 }

@@ -6,6 +6,7 @@
 //! filesystem, and without links, so a path in a config or in the state can name nothing else
 //! (CVE-2023-6476, CVE-2025-47291). May name: plan, host, sys, error.
 
+mod adopt;
 mod devices;
 mod dir;
 mod freeze;
@@ -16,6 +17,7 @@ mod oom;
 mod remove;
 pub mod resctrl;
 mod stats;
+pub mod systemd;
 #[cfg(test)]
 mod tests;
 
@@ -29,12 +31,15 @@ pub use stats::Stats;
 
 use crate::error::{Error, Result, While};
 use crate::host::cgroup;
+use crate::host::systemd::Unit;
 use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, CWD, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY};
 use crate::sys::{self, Errno};
 
 /// One directory in each hierarchy.
 pub struct Cgroup {
     dirs: Vec<Dir>,
+    /// The systemd unit that they belong to, v2's only directory then.
+    unit: Option<Unit>,
 }
 
 /// How a process gets into a container's cgroups.
@@ -85,7 +90,7 @@ pub fn open(paths: &BTreeMap<String, String>) -> Result<Cgroup> {
         }
         dirs.push(Dir::new(controllers, parent, name));
     }
-    Ok(Cgroup { dirs })
+    Ok(Cgroup { dirs, unit: None })
 }
 
 /// The v2 cgroup that a process is in.
@@ -122,6 +127,11 @@ fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 impl Cgroup {
+    /// That of a systemd unit, if there is one.
+    pub fn of_unit(self, unit: Option<&Unit>) -> Cgroup {
+        Cgroup { unit: unit.cloned(), ..self }
+    }
+
     pub fn join(&self) -> Result<Join> {
         let mut join = Join::default();
         for dir in &self.dirs {
@@ -144,7 +154,13 @@ impl Cgroup {
                 None => Ok(dir),
             }
         };
-        Ok(Cgroup { dirs: self.dirs.into_iter().map(below).collect::<Result<_>>()? })
+        let dirs = self.dirs.into_iter().map(below).collect::<Result<_>>()?;
+        Ok(Cgroup { dirs, unit: self.unit })
+    }
+
+    /// Controllers to the absolute path of the directory, as a container's state has them.
+    pub fn paths(&self) -> BTreeMap<String, String> {
+        self.dirs.iter().map(|dir| (dir.controllers().to_owned(), dir.path())).collect()
     }
 
     /// The directory with a controller's files: on v2 there is but one.

@@ -5,8 +5,8 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::Cgroup;
 use super::dir::{open_at, open_child};
+use super::{Cgroup, systemd};
 use crate::error::{Result, While};
 use crate::sys::fs::{CWD, O_DIRECTORY, O_RDONLY};
 use crate::sys::{self, Errno};
@@ -21,6 +21,7 @@ pub(super) fn deadline() -> Instant {
 impl Cgroup {
     /// May be called again: what is gone is no error. Tries every hierarchy before it tells of a failure.
     pub fn remove(&self) -> Result<()> {
+        self.stop_unit()?;
         let deadline = deadline();
         let mut outcome = Ok(());
         for dir in &self.dirs {
@@ -37,6 +38,16 @@ impl Cgroup {
             outcome = outcome.and(removed);
         }
         outcome
+    }
+
+    /// systemd removes the cgroup of a unit that it stops, and forgets the unit. One without a cgroup has
+    /// ended by itself.
+    pub(super) fn stop_unit(&self) -> Result<()> {
+        let (Some(unit), [dir]) = (&self.unit, self.dirs.as_slice()) else { return Ok(()) };
+        match dir.open("", O_RDONLY | O_DIRECTORY) {
+            Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
+            _ => systemd::stop(unit, dir.relative()),
+        }
     }
 }
 

@@ -82,7 +82,7 @@ fn clear(dir: &std::path::Path) {
 fn planned(host: &Cgroups, path: &str, resources: Value) -> CgroupPlan {
     let linux = json!({ "cgroupsPath": path, "resources": resources });
     let spec = json!({ "ociVersion": "1.2.0", "root": { "path": "rootfs" }, "linux": linux });
-    plan(&serde_json::from_value(spec).unwrap(), "unused", host, false).unwrap()
+    plan(&serde_json::from_value(spec).unwrap(), "unused", host, false, None).unwrap()
 }
 
 fn v1() -> Option<Cgroups> {
@@ -468,7 +468,7 @@ fn sub_cgroups_of_v1_are_chosen_by_controller() {
     let dirs = ["memory", "cpu,cpuacct", "pids"].map(|name| Dir::new(name, "/base", "own"));
     let paths = [("cpu", "x"), ("cpuacct", "x"), ("pids", "/y/../z")];
     let paths = paths.map(|(controller, path)| (controller.to_owned(), path.to_owned()));
-    let below = Cgroup { dirs: dirs.into() }.below(&BTreeMap::from(paths)).unwrap();
+    let below = Cgroup { dirs: dirs.into(), unit: None }.below(&BTreeMap::from(paths)).unwrap();
     let paths: Vec<_> = below.dirs.iter().map(Dir::relative).collect();
     assert_eq!(paths, ["own", "own/x", "own/z"]);
 }

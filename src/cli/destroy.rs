@@ -83,5 +83,6 @@ pub(super) fn status(container: &Container, state: &State) -> Status {
 }
 
 pub(super) fn cgroup_of(state: &State) -> Result<Option<Cgroup>> {
-    state.cgroup.as_ref().map(|record| cgroup::open(&record.paths)).transpose()
+    let Some(record) = &state.cgroup else { return Ok(None) };
+    Ok(Some(cgroup::open(&record.paths)?.of_unit(record.unit.as_ref())))
 }

@@ -16,6 +16,7 @@ use crate::bundle;
 use crate::cgroup::{self, Cgroup, Join, resctrl};
 use crate::container::{Container, ProcessRef, State, Status};
 use crate::error::{Error, Result, While};
+use crate::host::{account, user};
 use crate::plan::{self, Plan};
 use crate::spawn::{self, Child, Foreground, Materials, Terminal};
 use crate::spec::{self, list};
@@ -38,11 +39,14 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     let mode = Mode::Run { detach: options.detach };
     let terminal = process.terminal().unwrap_or(false);
     let console = console::open(terminal, options.console_socket.as_deref(), mode)?;
-    let plan = plan(options, &state, &spec, &process)?;
     let (_, ignored) = ProcessRef::of_caller()?;
     let foreground = (!options.detach).then(|| Foreground::new(false)).transpose()?;
     let pid = state.init.map_or(0, |init| init.pid);
-    let join = join(cgroup, options, pid)?;
+    let cgroup = cgroup.map(|cgroup| cgroup.below(&options.cgroups)).transpose()?;
+    let adopted = cgroup.as_ref().is_some_and(Cgroup::is_users);
+    let plan = plan(options, &state, &spec, &process, adopted)?;
+    let fallback = options.cgroups.is_empty().then_some(pid);
+    let join = join(cgroup.as_ref(), fallback)?;
     let materials = Materials {
         tasks: join.tasks(),
         cgroup: join.into_cgroup(),
@@ -53,8 +57,8 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         streams: None,
     };
     let doing = |error: Error| error.context("unable to start container process");
-    let fallback = options.cgroups.is_empty().then_some(pid);
-    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan, fallback };
+    let cgroup = cgroup.as_ref();
+    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan, cgroup, fallback };
     let mut child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
     if let Some(record) = &state.resctrl {
         resctrl::join(&record.group, record.monitor.as_deref(), child.pid)
@@ -98,27 +102,32 @@ fn running(
     state.open_init()?.ok_or_else(|| Error::new("cannot exec in a stopped container"))
 }
 
-fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process) -> Result<Plan> {
+fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process, adopted: bool) -> Result<Plan> {
     let listen_fds = environment::Activation::read().listen_fds();
-    let plan_options = plan_options(state, options.preserve_fds, listen_fds);
+    let plan_options = plan::Options { adopted, ..plan_options(state, options.preserve_fds, listen_fds)? };
     let plan = plan::exec(process, spec, &plan_options, state.namespaces)?;
     log::debug(|| format!("{} steps planned for a process in container {}", plan.steps.len(), options.id));
     plan.warnings.iter().for_each(|warning| log::warn(warning));
     Ok(plan)
 }
 
-fn join(cgroup: Option<Cgroup>, options: &ExecOptions, init: i32) -> Result<Join> {
-    let Some(cgroup) = cgroup else { return Ok(Join::default()) };
-    let joined = cgroup.below(&options.cgroups)?.join();
-    let joined = match joined {
+/// A user's systemd moves the process; else it is born in the cgroup, or joins by itself.
+pub(super) fn join(cgroup: Option<&Cgroup>, fallback: Option<i32>) -> Result<Join> {
+    let Some(cgroup) = cgroup.filter(|cgroup| !cgroup.is_users()) else { return Ok(Join::default()) };
+    let joined = match (cgroup.join(), fallback) {
         // A container may have moved itself into another v2 cgroup, and its own be gone.
-        Err(error) if error.errno() == Some(Errno::ENOENT) && options.cgroups.is_empty() => {
+        (Err(error), Some(init)) if error.errno() == Some(Errno::ENOENT) => {
             cgroup::join_process(init).map_err(|_| error)
         }
-        joined => joined,
+        (joined, _) => joined,
     };
     let doing = |error: Error| error.context("error adding pid of the new process to cgroups");
     joined.map_err(|error| doing(error).context("unable to start container process"))
+}
+
+/// Root of the machine.
+pub(super) fn is_privileged() -> Result<bool> {
+    Ok(account::effective_uid() == 0 && !user::in_user_namespace()?)
 }
 
 /// The whole process from a file, or the container's own with what the flags say put over it.
@@ -200,8 +209,8 @@ fn plan_options(
     state: &State,
     preserve_fds: u32,
     listen_fds: Option<(u32, Option<String>)>,
-) -> plan::Options<'_> {
-    plan::Options {
+) -> Result<plan::Options<'_>> {
+    Ok(plan::Options {
         id: &state.id,
         bundle: &state.bundle,
         rootfs: &state.rootfs,
@@ -211,7 +220,9 @@ fn plan_options(
         listen_fds,
         notify_dir: None,
         wait_for_start: false,
-    }
+        adopted: false,
+        privileged: is_privileged()?,
+    })
 }
 
 /// A process that is added to a container has no hooks of its own, but the same filter.
@@ -219,11 +230,16 @@ pub(super) struct NoHooks<'a> {
     pub(super) state: &'a State,
     pub(super) status: Status,
     pub(super) plan: &'a Plan,
+    pub(super) cgroup: Option<&'a Cgroup>,
     /// Whose v2 cgroup will do where the container's own takes no process.
     pub(super) fallback: Option<i32>,
 }
 
 impl spawn::Host for NoHooks<'_> {
+    fn cgroup(&mut self, child: &Child) -> Result<()> {
+        self.cgroup.map_or(Ok(()), |cgroup| cgroup.admit(child.pid))
+    }
+
     fn hooks(&mut self, _point: crate::step::HookPoint, _child: &Child) -> Result<()> {
         Ok(())
     }

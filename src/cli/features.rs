@@ -93,8 +93,8 @@ fn cgroup() -> Cgroup {
     cgroup
         .set_v1(Some(true))
         .set_v2(Some(true))
-        .set_systemd(Some(false))
-        .set_systemd_user(Some(false))
+        .set_systemd(Some(true))
+        .set_systemd_user(Some(true))
         .set_rdma(Some(true));
     cgroup
 }

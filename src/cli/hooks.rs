@@ -99,6 +99,10 @@ impl<'a> Hooks<'a> {
 }
 
 impl spawn::Host for Hooks<'_> {
+    fn cgroup(&mut self, child: &Child) -> Result<()> {
+        self.made.adopt(child.pid)
+    }
+
     fn hooks(&mut self, point: HookPoint, child: &Child) -> Result<()> {
         self.limit(child)?;
         match point {

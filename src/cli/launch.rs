@@ -20,6 +20,7 @@ use crate::container::{
 };
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::host::systemd::{Bus, Manager, in_environment};
 use crate::plan::cgroup::CgroupPlan;
 use crate::plan::resctrl::Group;
 use crate::plan::{self, Plan};
@@ -52,16 +53,13 @@ pub(super) struct Launched {
 
 pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> Result<Prepared> {
     let id = ContainerId::parse(&options.id)?;
-    if global.systemd_cgroup {
-        return Err(Error::new("the systemd cgroup driver is not there yet")
-            .hint("without --systemd-cgroup the cgroups are made directly"));
-    }
     let bundle = Bundle::read(&options.bundle)?;
     bundle.spec.warnings.iter().for_each(|warning| log::warn(warning));
     let spec = &bundle.spec.value;
     let host = Host::read(plan::questions(spec, options.no_pivot))?;
     let rootless = global.rootless.unwrap_or(!host.privileged || host.in_user_namespace);
-    let cgroup = plan::cgroup::plan(spec, id.as_str(), &host.cgroups, rootless)?;
+    let manager = if global.systemd_cgroup { Some(manager(&host)?) } else { None };
+    let cgroup = plan::cgroup::plan(spec, id.as_str(), &host.cgroups, rootless, manager.as_ref())?;
     let resctrl = plan::resctrl::plan(spec, id.as_str(), host.resctrl.as_ref())?;
     let rootfs = bundle.rootfs()?;
     let keyring = (!options.no_new_keyring).then(seal::random_name);
@@ -76,6 +74,8 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
         listen_fds: activation.listen_fds(),
         notify_dir: activation.notify_dir(&global.root, &id),
         wait_for_start: mode == Mode::Create,
+        adopted: false,
+        privileged: host.privileged && !host.in_user_namespace,
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
     log::debug(|| format!("{} steps planned for container {id}", plan.steps.len()));
@@ -90,7 +90,7 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
     state.bundle.clone_from(&bundle.path);
     state.rootfs = rootfs;
     state.annotations = spec.annotations().clone().unwrap_or_default().into_iter().collect();
-    state.cgroup = Some(CgroupRecord { driver: Driver::Cgroupfs, unit: None, paths: cgroup.paths() });
+    state.cgroup = Some(record_of(&cgroup));
     state.namespaces = plan.namespaces;
     state.keyring = keyring;
     state.resctrl = resctrl.as_ref().map(|group| ResctrlRecord {
@@ -99,6 +99,19 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
         remove: resctrl::to_remove(group).map(str::to_owned),
     });
     Ok(Prepared { id, bundle, cgroup, resctrl, plan, state, ignored })
+}
+
+/// The systemd that shall make the cgroup, where there is one that could.
+fn manager(host: &Host) -> Result<Manager> {
+    let bus = Bus::of_caller(host.privileged, host.in_user_namespace, in_environment);
+    let own = host.cgroups.hierarchies.iter().find(|hierarchy| hierarchy.controllers.is_empty());
+    cgroup::systemd::manager(bus, own.map_or("", |hierarchy| &hierarchy.own))
+}
+
+fn record_of(cgroup: &CgroupPlan) -> CgroupRecord {
+    let unit = cgroup.unit.as_ref().map(|unit| unit.unit.clone());
+    let driver = if unit.is_some() { Driver::Systemd } else { Driver::Cgroupfs };
+    CgroupRecord { driver, unit, paths: cgroup.paths() }
 }
 
 /// # Errors
@@ -122,6 +135,11 @@ pub(super) fn launch(
     let started = record(&container, &bundle.config, &state).and_then(|()| {
         // What another has there is not ours to remove.
         let made = cgroup::create(&cgroup).inspect_err(|_| state.cgroup = None)?;
+        if cgroup.optional
+            && let Some(record) = &mut state.cgroup
+        {
+            record.paths = made.cgroup().paths();
+        }
         let mut hooks = Hooks::new(&spec, &state, (&made, resctrl.as_ref()), &plan);
         let fifo = (mode == Mode::Create).then(|| container.fifo_make().and_then(|()| container.fifo_open()));
         let materials = Materials {

@@ -8,8 +8,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use oci_spec::runtime::Spec;
 
 use super::document::document;
-use super::enter::NoHooks;
+use super::enter::{self, NoHooks};
 use super::{destroy, hooks};
+use crate::cgroup::Cgroup;
 use crate::container::{self, ProcessRef, State, Status};
 use crate::error::Result;
 use crate::plan::{self, HookProgram};
@@ -46,6 +47,7 @@ fn start_inside(
     state: &State,
     init: BorrowedFd<'_>,
 ) -> Result<Born> {
+    let cgroup = destroy::cgroup_of(state)?;
     let options = plan::Options {
         id: &state.id,
         bundle: &state.bundle,
@@ -56,9 +58,11 @@ fn start_inside(
         listen_fds: None,
         notify_dir: None,
         wait_for_start: false,
+        adopted: cgroup.as_ref().is_some_and(Cgroup::is_users),
+        privileged: enter::is_privileged()?,
     };
     let plan = plan::hook(program, spec, &options, state.namespaces)?;
-    let join = destroy::cgroup_of(state)?.map(|cgroup| cgroup.join()).transpose()?.unwrap_or_default();
+    let join = enter::join(cgroup.as_ref(), None)?;
     let (_, ignored) = ProcessRef::of_caller()?;
     let materials = Materials {
         tasks: join.tasks(),
@@ -69,7 +73,8 @@ fn start_inside(
         ignored,
         streams: Some(streams),
     };
-    let mut host = NoHooks { state, status: Status::Created, plan: &plan, fallback: None };
+    let cgroup = cgroup.as_ref();
+    let mut host = NoHooks { state, status: Status::Created, plan: &plan, cgroup, fallback: None };
     let child = spawn::start(&plan, materials, &mut host)?;
     child.go_and_execute(&plan)?;
     child.hand_over()

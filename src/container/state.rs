@@ -12,6 +12,7 @@ use super::file::{self, Refused};
 use super::process::ProcessRef;
 use super::{Container, ContainerId, Locked, not_found, time};
 use crate::error::{Error, Result, While};
+use crate::host::systemd::Unit;
 use crate::sys::{Errno, cred, fs};
 
 const NAME: &CStr = c"state.json";
@@ -42,7 +43,7 @@ pub enum Driver {
 pub struct CgroupRecord {
     pub driver: Driver,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<String>,
+    pub unit: Option<Unit>,
     /// The absolute path of the directory in each hierarchy, by its controllers as /proc/self/cgroup has them.
     pub paths: BTreeMap<String, String>,
 }

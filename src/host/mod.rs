@@ -6,6 +6,7 @@
 pub mod account;
 pub mod cgroup;
 pub mod resctrl;
+pub mod systemd;
 pub mod user;
 
 use std::ffi::CString;

@@ -24,6 +24,11 @@ impl Init<'_> {
         Ok(sys::process::setns(self.fd(slot), namespace)?)
     }
 
+    pub(super) fn await_cgroup(&mut self) -> Done {
+        self.work.channel.send(&Report::Cgroup)?;
+        self.await_go()
+    }
+
     pub(super) fn await_id_maps(&mut self) -> Done {
         self.work.channel.send(&Report::Maps)?;
         self.await_go()

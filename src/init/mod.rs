@@ -169,6 +169,7 @@ impl<'p> Init<'p> {
     fn perform(&mut self, step: &'p Step) -> Done {
         match step {
             Step::JoinCgroups => self.join_cgroups(),
+            Step::AwaitCgroup => self.await_cgroup(),
             Step::JoinNamespace { namespace, slot } => self.join_namespace(*namespace, *slot),
             Step::JoinContainer { namespaces, slot } => self.join_namespace(*namespaces, *slot),
             Step::NewNamespace(namespace) => Ok(sys::process::unshare(*namespace)?),

@@ -121,16 +121,22 @@ impl Init<'_> {
             let unlike = errno == Errno::EINVAL && fs::fstat(target.as_fd())?.is(S_IFDIR) != directory;
             return Err(if unlike { Errno::ENOTDIR.into() } else { errno.into() });
         }
+        if matches!(bind.source, Source::Opened(_)) {
+            leave_peers(tree)?;
+        }
         spread(tree, propagation, depth)
     }
 
     /// A small tmpfs with a bind of each hierarchy in it; or on v2 the one directory itself.
     pub(super) fn cgroup_tree(&mut self, tree: &CgroupTree) -> Done {
         let target = resolve::target_dir(self.root()?, &tree.target)?;
-        if let [(path, name)] = tree.hierarchies.as_slice()
-            && name.is_empty()
+        if let [only] = tree.hierarchies.as_slice()
+            && only.name.is_empty()
         {
-            let own = self.open_source(path, Depth::One)?;
+            let own = match (self.open_source(&only.path, Depth::One), &only.otherwise) {
+                (Err(Errno::ENOENT), Some(other)) => self.open_source(other, Depth::One)?,
+                (own, _) => own?,
+            };
             set(own.as_fd(), Depth::One, &tree.attr)?;
             return Ok(mount::move_mount(own.as_fd(), target.as_fd())?);
         }
@@ -147,17 +153,21 @@ impl Init<'_> {
             }
         };
         fs::fchdir(top.as_fd())?;
-        for (path, name) in &tree.hierarchies {
-            fs::mkdirat(fs::CWD, name, 0o755)?;
-            mount::mount(Some(path), name, None, libc::MS_BIND, None)?;
+        for dir in &tree.hierarchies {
+            fs::mkdirat(fs::CWD, &dir.name, 0o755)?;
+            let bind = |path| mount::mount(Some(path), &dir.name, None, libc::MS_BIND, None);
+            match (bind(&dir.path), &dir.otherwise) {
+                (Err(Errno::ENOENT), Some(other)) => bind(other)?,
+                (bound, _) => bound?,
+            }
         }
         for (to, name) in &tree.links {
             fs::symlinkat(to, top.as_fd(), name)?;
         }
         match set(top.as_fd(), Depth::Tree, &tree.attr) {
             Err(Fault { errno: Errno::ENOSYS, .. }) => {
-                for (_, name) in &tree.hierarchies {
-                    let one = fs::openat(top.as_fd(), name, fs::O_PATH, 0)?;
+                for dir in &tree.hierarchies {
+                    let one = fs::openat(top.as_fd(), &dir.name, fs::O_PATH, 0)?;
                     old_mount::remount(one.as_fd(), &tree.attr)?;
                 }
                 Ok(old_mount::remount(top.as_fd(), &tree.attr)?)
@@ -193,6 +203,12 @@ fn spread(mount: BorrowedFd<'_>, propagation: u64, depth: Depth) -> Done {
         }
         done => done,
     }
+}
+
+/// What the parent has cloned is a peer of the host's mounts, on which all that is mounted here would appear. The
+/// kernel makes slaves of the mounts that a new user namespace's mount namespace starts with; so do we.
+pub(super) fn leave_peers(tree: BorrowedFd<'_>) -> Done {
+    spread(tree, libc::MS_SLAVE, Depth::Tree)
 }
 
 /// A new tmpfs, attached nowhere.

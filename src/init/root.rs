@@ -4,7 +4,7 @@
 use std::ffi::CStr;
 use std::os::fd::AsFd;
 
-use super::{Done, Init, old_mount, resolve};
+use super::{Done, Init, mounts, old_mount, resolve};
 use crate::step::{InRoot, Slot};
 use crate::sys::close::Brief;
 use crate::sys::fs::{self, CWD, O_DIRECTORY, O_PATH};
@@ -62,6 +62,9 @@ impl Init<'_> {
             tree => {
                 let tree = tree?;
                 mount::move_mount(tree.as_fd(), place.as_fd())?;
+                if from.is_some() {
+                    mounts::leave_peers(tree.as_fd())?;
+                }
                 tree
             }
         };

@@ -7,9 +7,12 @@
 mod both;
 mod devices;
 mod ebpf;
+mod properties;
+mod unit;
 mod update;
 mod v1;
 mod v2;
+pub mod variant;
 mod write;
 
 use std::collections::BTreeMap;
@@ -18,11 +21,13 @@ use oci_spec::runtime::{LinuxResources, Spec};
 
 pub use devices::{Change, Devices};
 pub use ebpf::compile;
+pub use unit::{Kind, Property, UnitPlan};
 pub use update::{Update, update};
 pub use write::{Invalid, Missing, Stage, Write};
 
 use crate::error::{Error, Result};
 use crate::host::cgroup::{Cgroups, Hierarchy, Version};
+use crate::host::systemd::{Bus, Manager};
 
 #[derive(Clone, Debug)]
 pub struct CgroupPlan {
@@ -30,6 +35,10 @@ pub struct CgroupPlan {
     pub limits: Limits,
     /// A rootless caller may have no right to make cgroups: without an explicit path that is borne.
     pub optional: bool,
+    /// Where the caller is, by controllers as in [`Place`]: what an `optional` container may have to do with.
+    pub own: BTreeMap<String, String>,
+    /// The systemd driver: the unit that the cgroup belongs to.
+    pub unit: Option<UnitPlan>,
 }
 
 /// A cgroup to be made in one hierarchy.
@@ -50,6 +59,8 @@ pub struct Limits {
     pub usage: Option<UsageCheck>,
     /// Errors of the device rules do not matter: a rootless caller cannot make devices anyway.
     pub devices_optional: bool,
+    /// The same as properties of a systemd unit; none for the cgroupfs driver.
+    pub properties: Vec<Property>,
 }
 
 /// `memory.checkBeforeUpdate`: limits that must be above what is in use.
@@ -77,7 +88,14 @@ impl CgroupPlan {
     }
 }
 
-pub fn plan(spec: &Spec, id: &str, host: &Cgroups, rootless: bool) -> Result<CgroupPlan> {
+/// `manager`: the systemd that shall make the cgroup; without one we do.
+pub fn plan(
+    spec: &Spec,
+    id: &str,
+    host: &Cgroups,
+    rootless: bool,
+    manager: Option<&Manager>,
+) -> Result<CgroupPlan> {
     let linux = spec.linux().as_ref();
     let asked = linux.and_then(|linux| linux.cgroups_path().as_ref());
     let asked = match asked.map(|path| path.to_str()) {
@@ -87,12 +105,22 @@ pub fn plan(spec: &Spec, id: &str, host: &Cgroups, rootless: bool) -> Result<Cgr
     };
     let mut limits = limits(linux.and_then(|linux| linux.resources().as_ref()), host.version)?;
     limits.devices_optional = rootless;
+    if let Some(manager) = manager {
+        let annotations = spec.annotations().clone().unwrap_or_default().into_iter().collect();
+        let (place, unit) = unit::place(asked, id, host, manager, &annotations)?;
+        limits.with_properties(linux.and_then(|linux| linux.resources().as_ref()), manager.bus);
+        let own = BTreeMap::new();
+        return Ok(CgroupPlan { places: vec![place], limits, optional: false, own, unit: Some(unit) });
+    }
     let places =
         host.hierarchies.iter().map(|h| place(h, host.version, asked, id)).collect::<Result<Vec<_>>>()?;
     if host.version != Version::V2 {
         refuse_missing(&limits, host)?;
     }
-    Ok(CgroupPlan { places, limits, optional: rootless && asked.is_empty() })
+    let optional = rootless && asked.is_empty();
+    let own = |h: &Hierarchy| (h.controllers.clone(), format!("{}{}", h.mount, h.own));
+    let own = host.hierarchies.iter().filter(|_| optional).map(own).collect();
+    Ok(CgroupPlan { places, limits, optional, own, unit: None })
 }
 
 /// The writes for a set of resources, of `config.json` or of `update`.
@@ -103,7 +131,14 @@ pub fn limits(resources: Option<&LinuxResources>, version: Version) -> Result<Li
         Version::V2 => (v2::writes(resources)?, v2::usage_check(resources)),
         Version::V1 | Version::Hybrid => (v1::writes(resources)?, None),
     };
-    Ok(Limits { writes, devices, usage, devices_optional: false })
+    Ok(Limits { writes, devices, usage, ..Limits::default() })
+}
+
+impl Limits {
+    /// For a container that systemd knows: the same resources, in its words too.
+    pub fn with_properties(&mut self, resources: Option<&LinuxResources>, bus: Bus) {
+        self.properties = properties::of(resources, &self.devices, bus);
+    }
 }
 
 /// On v1 a controller may be missing. Without "devices" a container would see every device: that is
@@ -169,3 +204,5 @@ fn clean(path: &str) -> String {
 mod device_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unit_tests;

@@ -65,7 +65,7 @@ fn wanted(spec: &Spec) -> Result<Vec<Device>> {
             gid: device.gid().unwrap_or(0),
         };
         let path = in_root(device.path(), || format!("{place}/path"))?;
-        // What every /dev has, as a link to the container's own: some list it with the defaults.
+        // Privileged containers are given every device of the host, this one too; the container's is a link.
         if path.0.as_bytes() != b"dev/ptmx" {
             wanted.push(Device { path, node, place });
         }

@@ -117,6 +117,7 @@ impl fmt::Display for InRoot {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Step::AwaitCgroup => write!(f, "wait until systemd has made the container's unit around init"),
             Step::JoinCgroups => write!(f, "join the container's cgroups"),
             Step::JoinNamespace { namespace, .. } => {
                 write!(f, "join the {} namespace", namespaces(*namespace))

@@ -130,6 +130,10 @@ pub struct Options<'a> {
     pub notify_dir: Option<PathBuf>,
     /// `create`: wait for `start` too. `run` and `exec` go on when the parent says so.
     pub wait_for_start: bool,
+    /// `exec`: the process does not join the cgroup itself but is moved there.
+    pub adopted: bool,
+    /// The effective user is root, of the machine.
+    pub privileged: bool,
 }
 
 /// What config.json makes it worth to ask the host.
@@ -152,7 +156,8 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     let draft = &mut Draft::default();
     let spaces = namespaces::decide(spec, host)?;
 
-    draft.add("/linux/cgroupsPath", Step::JoinCgroups);
+    let adopted = cgroup.unit.is_some();
+    draft.add("/linux/cgroupsPath", if adopted { Step::AwaitCgroup } else { Step::JoinCgroups });
     namespaces::enter(draft, &spaces, host)?;
     netdev::add_all(draft, spec, host, &spaces)?;
     draft.add("", Step::NewSession);
@@ -175,7 +180,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
     process::environment(draft, process, options)?;
-    Ok(draft.finish(&spaces, process))
+    Ok(draft.finish(&spaces, process, options))
 }
 
 /// A process in a container that is there: its namespaces are joined, not made.
@@ -187,9 +192,9 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     let draft = &mut Draft::default();
     let spaces = namespaces::of_container(spec, namespaces);
     scheduling::exec_affinity(draft, process)?;
-    draft.add("", Step::JoinCgroups);
+    draft.add("", if options.adopted { Step::AwaitCgroup } else { Step::JoinCgroups });
     scheduling::exec_affinity_final(draft, process)?;
-    namespaces::join_container(draft, &spaces);
+    namespaces::join_container(draft, &spaces, options.privileged);
     draft.add("", Step::NewSession);
     identity::keyring(draft, process, options.keyring.clone())?;
     terminal::allocate(draft, process)?;
@@ -198,7 +203,7 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     process::environment(draft, process, options)?;
     // `create` has told them.
     draft.plan.warnings.clear();
-    Ok(draft.finish(&spaces, process))
+    Ok(draft.finish(&spaces, process, options))
 }
 
 /// A `startContainer` hook: as runc has it, a process of the container's own in all but its program and
@@ -211,14 +216,14 @@ pub fn hook(hook: &HookProgram, spec: &Spec, options: &Options<'_>, namespaces: 
     process.set_terminal(None);
     let draft = &mut Draft::default();
     let spaces = namespaces::of_container(spec, namespaces);
-    draft.add("", Step::JoinCgroups);
-    namespaces::join_container(draft, &spaces);
+    draft.add("", if options.adopted { Step::AwaitCgroup } else { Step::JoinCgroups });
+    namespaces::join_container(draft, &spaces, options.privileged);
     draft.add("", Step::NewSession);
     identity::keyring(draft, &process, options.keyring.clone())?;
     become_process(draft, &process, spec, &spaces)?;
     end(draft, options);
     process::of_hook(draft, hook, &process, options)?;
-    Ok(draft.finish(&spaces, &process))
+    Ok(draft.finish(&spaces, &process, options))
 }
 
 /// From "in the container's world" to "the container's process, bar the exec".
@@ -271,9 +276,14 @@ impl Draft {
         self.plan.warnings.push(warning.into());
     }
 
-    fn finish(&mut self, spaces: &namespaces::Namespaces, process: &Process) -> Plan {
+    fn finish(&mut self, spaces: &namespaces::Namespaces, process: &Process, options: &Options<'_>) -> Plan {
         let mut plan = std::mem::take(&mut self.plan);
         plan.namespaces = spaces.all();
+        // From a pid namespace in a user namespace there is no way back for an ordinary parent: the process
+        // in between enters it.
+        if !options.privileged {
+            plan.through.append(&mut plan.around);
+        }
         plan.oom_score_adj = process.oom_score_adj();
         plan
     }

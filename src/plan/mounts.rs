@@ -14,7 +14,7 @@ use super::rootfs::World;
 use super::{Draft, IdMapped, Options, Request, devices, idmap, invalid};
 use crate::error::Result;
 use crate::spec::{c_string, list};
-use crate::step::{BindMount, CgroupTree, FsMount, InRoot, Source, Step};
+use crate::step::{BindMount, CgroupDir, CgroupTree, FsMount, InRoot, Source, Step};
 use crate::sys::mount::{
     ATTR_ATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW, ATTR_RDONLY, Attr,
     Depth,
@@ -226,7 +226,8 @@ fn cgroups(
             (false, "") => c"unified".to_owned(),
             (false, name) => c_string(name.strip_prefix("name=").unwrap_or(name), at)?,
         };
-        tree.hierarchies.push((c_string(path, at)?, name));
+        let otherwise = cgroup.own.get(controllers).map(|own| c_string(own, at)).transpose()?;
+        tree.hierarchies.push(CgroupDir { path: c_string(path, at)?, otherwise, name });
         if controllers.contains(',') {
             for one in controllers.split(',') {
                 tree.links.push((c_string(controllers, at)?, c_string(one, at)?));

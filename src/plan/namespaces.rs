@@ -270,13 +270,18 @@ pub(super) fn name(draft: &mut Draft, spec: &Spec, spaces: &Namespaces) -> Resul
     Ok(())
 }
 
-/// `exec`: everything at once by the pidfd of init; but the pid namespace by birth.
-pub(super) fn join_container(draft: &mut Draft, spaces: &Namespaces) {
+/// `exec`: everything at once by the pidfd of init; but the pid namespace by birth. That one is an
+/// ordinary user's to enter only from inside the user namespace.
+pub(super) fn join_container(draft: &mut Draft, spaces: &Namespaces, privileged: bool) {
     let slot = draft.request(Request::Init);
+    let mut namespaces = spaces.all() & !NEWPID;
     if spaces.own(NEWPID) {
         draft.plan.around.push((NEWPID, slot));
+        if spaces.user() && !privileged {
+            draft.plan.through.push((NEWUSER, slot));
+            namespaces &= !NEWUSER;
+        }
     }
-    let namespaces = spaces.all() & !NEWPID;
     if namespaces != 0 {
         draft.add("", Step::JoinContainer { namespaces, slot });
     }

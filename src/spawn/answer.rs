@@ -17,6 +17,7 @@ pub(super) fn until_ready(plan: &Plan, child: &Child, host: &mut impl Host) -> R
     }
     loop {
         match child.channel.receive().or_unable(|| "hear from init".into())? {
+            Some(Report::Cgroup) => host.cgroup(child)?,
             Some(Report::Maps) => {
                 maps::write(child.pid, plan.id_maps.as_ref())?;
                 raise_limits(plan, child.pid)?;

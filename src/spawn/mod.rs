@@ -47,6 +47,11 @@ pub struct Materials<'a> {
 
 /// What the parent does while init waits for it.
 pub trait Host {
+    /// Init waits to be moved into its cgroup.
+    ///
+    /// # Errors
+    /// The start is given up.
+    fn cgroup(&mut self, child: &Child) -> Result<()>;
     /// # Errors
     /// The start is given up.
     fn hooks(&mut self, point: crate::step::HookPoint, child: &Child) -> Result<()>;

@@ -74,7 +74,7 @@ pub(super) struct Around {
     home: Vec<(u64, OwnedFd)>,
 }
 
-/// What the way-station joins.
+/// What the process in between joins.
 pub(super) fn joins<'f>(plan: &Plan, fds: &'f [OwnedFd]) -> Vec<(u64, BorrowedFd<'f>)> {
     plan.through.iter().map(|(namespace, slot)| (*namespace, fds[slot.0].as_fd())).collect()
 }

@@ -110,3 +110,17 @@ pub fn send_datagram(path: &[u8], payload: &[u8]) -> Result<()> {
     };
     retry(|| socket::sendto(fd.as_raw_fd(), payload, &address, MsgFlags::MSG_NOSIGNAL)).map(drop)
 }
+
+/// Connects without waiting, to a socket that does not wait either. EAGAIN: the listener's queue is full.
+pub fn connect_at_once(path: &CStr) -> Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let address = socket::UnixAddr::new(path.to_bytes())?;
+    retry(|| socket::connect(fd.as_raw_fd(), &address))?;
+    Ok(fd)
+}
+
+/// As much as fits, without raising SIGPIPE.
+pub fn send_some(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    retry(|| socket::send(socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL))
+}

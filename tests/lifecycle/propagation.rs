@@ -84,3 +84,18 @@ fn mounts_of_the_container_stay_inside() {
     let table = finish(unshared(&c, "\"$0\" \"$@\" >/dev/null && cat /proc/self/mountinfo")).ok().stdout();
     assert!(!table.contains(&c.id), "{table}");
 }
+
+/// The parent opens what lies on the host for a container in a user namespace: peers of the host's mounts, at first.
+#[test]
+fn in_a_user_namespace_nothing_comes_back_to_the_host() {
+    let script = "mount --bind rootfs rootfs && mkdir dir && mount -t tmpfs tmpfs dir && mkdir dir/below && chmod -R 777 dir
+        awk '{print $5}' /proc/self/mountinfo >before
+        \"$0\" \"$@\"; code=$?; awk '{print $5}' /proc/self/mountinfo | diff before - && exit $code";
+    let c = Container::new().userns();
+    let dir = c.path("dir");
+    let c = c.bind(&dir, "/mnt", &["rbind", "rshared"]).set("/linux/rootfsPropagation", json!("rshared"));
+    let caps = json!(["CAP_SYS_ADMIN"]);
+    let c = c.set("/process/capabilities", json!({ "bounding": caps, "effective": caps, "permitted": caps }));
+    let c = c.sh("mount -t tmpfs tmpfs /mnt/below && echo mounted");
+    assert_eq!(finish(unshared(&c, script)).ok().stdout(), "mounted\n");
+}

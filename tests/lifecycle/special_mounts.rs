@@ -8,8 +8,8 @@ use crate::harness::{Container, cgroup_mounts};
 
 #[test]
 fn proc_is_that_of_the_pid_namespace() {
-    let c = Container::new().sh("ls /proc | grep -c '^[0-9]*$'; cat /proc/1/comm; true");
-    assert_eq!(c.says(), "3\nsh", "sh, ls, grep");
+    let c = Container::new().sh("echo /proc/[0-9]*; cat /proc/1/comm; true");
+    assert_eq!(c.says(), "/proc/1\nsh");
     assert_eq!(Container::new().mounted("/proc").fs, "proc");
 }
 

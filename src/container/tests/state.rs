@@ -8,6 +8,7 @@ use std::os::unix::fs::{chown, symlink};
 use super::*;
 use crate::container::{CgroupRecord, Driver, Phase, ProcessRef, ResctrlRecord, State, Status, signal};
 use crate::error::Kind;
+use crate::host::systemd::{Bus, Unit};
 use crate::sys::{self, cred};
 
 fn full(name: &str) -> State {
@@ -19,7 +20,7 @@ fn full(name: &str) -> State {
         annotations: BTreeMap::from([("key".to_owned(), "v\"alue".to_owned())]),
         cgroup: Some(CgroupRecord {
             driver: Driver::Systemd,
-            unit: Some("c.scope".into()),
+            unit: Some(Unit { name: "c.scope".into(), bus: Bus::System }),
             paths: BTreeMap::from([(String::new(), "/sys/fs/cgroup/c".to_owned())]),
         }),
         namespaces: 0x7e02_0080,

@@ -73,35 +73,38 @@ fn paths_follow_the_hierarchy_and_never_leave_it() {
     ];
     for (version, hierarchies, path, expected) in cases {
         let spec = spec(json!({ "cgroupsPath": path }));
-        let plan = plan(&spec, "c1", &host(*version, hierarchies), false).unwrap();
+        let plan = plan(&spec, "c1", &host(*version, hierarchies), false, None).unwrap();
         assert_eq!(plan.paths().into_values().collect::<Vec<_>>(), *expected, "{version:?} {path:?}");
         assert_eq!(plan.is_v2(), *version == Version::V2);
     }
     for path in ["/", "/..", "..", ".", "a/..", "//"] {
         let spec = spec(json!({ "cgroupsPath": path }));
-        let error = plan(&spec, "c1", &host(Version::V1, &v1), false).unwrap_err().to_string();
+        let error = plan(&spec, "c1", &host(Version::V1, &v1), false, None).unwrap_err().to_string();
         assert!(error.contains("(config.json: /linux/cgroupsPath)"), "{path}: {error}");
     }
-    assert!(plan(&spec(json!({ "cgroupsPath": "a\u{0}b" })), "c1", &host(Version::V1, &v1), false).is_err());
+    assert!(
+        plan(&spec(json!({ "cgroupsPath": "a\u{0}b" })), "c1", &host(Version::V1, &v1), false, None).is_err()
+    );
 }
 
 #[test]
 fn a_missing_controller_is_an_error_only_when_it_is_needed() {
     let limited = spec(json!({ "resources": { "pids": { "limit": 5 } } }));
     let devices = host(Version::V1, &[("devices", "/d", "/")]);
-    let error = plan(&limited, "c1", &devices, false).unwrap_err().to_string();
+    let error = plan(&limited, "c1", &devices, false, None).unwrap_err().to_string();
     let expected = "cannot set pids limit: container could not join or create cgroup (config.json: \
                     /linux/resources/pids/limit)";
     assert_eq!(error, expected);
-    assert!(plan(&spec(json!({})), "c1", &devices, false).is_ok());
-    let error = plan(&spec(json!({})), "c1", &host(Version::V1, &[("pids", "/p", "/")]), false).unwrap_err();
+    assert!(plan(&spec(json!({})), "c1", &devices, false, None).is_ok());
+    let error =
+        plan(&spec(json!({})), "c1", &host(Version::V1, &[("pids", "/p", "/")]), false, None).unwrap_err();
     assert!(error.to_string().contains("mountpoint for devices not found"), "{error}");
 }
 
 #[test]
 fn a_rootless_caller_may_do_without_a_cgroup_unless_it_names_one() {
     let host = host(Version::V2, &[("", "/u", "/a/b")]);
-    let plan = |linux| super::plan(&spec(linux), "c1", &host, true).unwrap();
+    let plan = |linux| super::plan(&spec(linux), "c1", &host, true, None).unwrap();
     assert!(plan(json!({})).optional);
     assert!(!plan(json!({ "cgroupsPath": "x" })).optional);
     assert!(plan(json!({ "cgroupsPath": "x" })).limits.devices_optional);

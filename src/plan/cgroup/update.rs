@@ -12,6 +12,7 @@ use super::devices::{Devices, access, subject};
 use super::{Limits, limits};
 use crate::error::{Error, Result};
 use crate::host::cgroup::Version;
+use crate::host::systemd::Bus;
 
 #[derive(Debug)]
 pub struct Update {
@@ -49,11 +50,12 @@ pub fn update(saved: &Value, mut request: Value, version: Version) -> Result<Upd
         all["devices"] = json!(rules);
     }
     drop_unset(&mut request);
-    Ok(Update {
-        limits: limits(Some(&typed(&request)?), version)?,
-        devices: Devices::plan(crate::spec::list(old.devices()))?,
-        resources,
-    })
+    let request: LinuxResources = typed(&request)?;
+    let mut limits = limits(Some(&request), version)?;
+    if version == Version::V2 {
+        limits.with_properties(Some(&request), Bus::System);
+    }
+    Ok(Update { limits, devices: Devices::plan(crate::spec::list(old.devices()))?, resources })
 }
 
 fn typed<T: DeserializeOwned>(value: &Value) -> Result<T> {

@@ -40,16 +40,8 @@ fn memory(memory: &LinuxMemory, out: &mut Vec<Write>) -> Result<()> {
     check_memory(memory)?;
     let at = |field: &str| format!("/linux/resources/memory/{field}");
     let limit = memory.limit().unwrap_or(0);
-    let swap = memory.swap().unwrap_or(0);
-    let swap_max = match (limit, swap) {
-        (-1, 0) | (_, -1) => Some("max".to_owned()),
-        (_, 0) => None,
-        (-1, swap) => Some(swap.to_string()),
-        (0, _) => return Err(Error::new("unable to set swap limit without memory limit").at(at("swap"))),
-        // v1 counts memory in; here they are apart.
-        (limit, swap) => Some((swap - limit).to_string()),
-    };
-    if let Some(value) = swap_max {
+    if let Some(value) = swap(memory)? {
+        let value = value.map_or_else(|| "max".to_owned(), |value| value.to_string());
         // A kernel without swap accounting has no such file, and no swap to limit.
         let harmless = value == "max" || value == "0";
         out.push(Write::new("memory", "memory.swap.max", value, at("swap")).skip_if_missing(harmless));
@@ -61,6 +53,22 @@ fn memory(memory: &LinuxMemory, out: &mut Vec<Write>) -> Result<()> {
         out.push(Write::new("memory", "memory.low", number(value), at("reservation")));
     }
     Ok(())
+}
+
+/// None for no word on swap, Some(None) for no limit.
+pub(super) fn swap(memory: &LinuxMemory) -> Result<Option<Option<u64>>> {
+    let error = || {
+        let error = Error::new("unable to set swap limit without memory limit");
+        error.at("/linux/resources/memory/swap")
+    };
+    Ok(match (memory.limit().unwrap_or(0), memory.swap().unwrap_or(0)) {
+        (-1, 0) | (_, -1) => Some(None),
+        (_, 0) => None,
+        (-1, swap) => Some(u64::try_from(swap).ok()),
+        (0, _) => return Err(error()),
+        // v1 counts memory in; here they are apart.
+        (limit, swap) => Some(Some((swap - limit).unsigned_abs())),
+    })
 }
 
 fn number(value: i64) -> String {
@@ -116,7 +124,7 @@ fn cpu(cpu: &LinuxCpu, out: &mut Vec<Write>) {
 
 /// Shares 2..=262144 to weight 1..=10000 with 1024 to 100: the quadratic formula that runc 1.3 and crun
 /// 1.23 moved to, as the old linear one made 39 of 1024.
-fn weight(shares: u64) -> u64 {
+pub(super) fn weight(shares: u64) -> u64 {
     match shares {
         0..=2 => 1,
         262_144.. => 10_000,

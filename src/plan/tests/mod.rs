@@ -84,7 +84,7 @@ impl Case {
     }
 
     fn cgroup(&self, spec: &Spec) -> Result<cgroup::CgroupPlan> {
-        cgroup::plan(spec, self.options.id, &self.host.cgroups, !self.host.privileged)
+        cgroup::plan(spec, self.options.id, &self.host.cgroups, !self.host.privileged, None)
     }
 
     fn plan(&self) -> Result<Plan> {
@@ -104,6 +104,8 @@ fn options() -> Options<'static> {
         listen_fds: None,
         notify_dir: None,
         wait_for_start: true,
+        adopted: false,
+        privileged: true,
     }
 }
 

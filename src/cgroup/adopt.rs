@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How processes get into a cgroup that systemd makes: init with the unit, others by being moved.
+
+use super::systemd::{self, Started};
+use super::{Cgroup, Made};
+use crate::error::{Error, Result, While};
+use crate::host::systemd::Bus;
+use crate::plan::cgroup::Kind;
+use crate::sys::Errno;
+
+impl Made<'_> {
+    /// systemd makes a unit with its cgroup around a process that waits for it.
+    pub fn adopt(&self, pid: i32) -> Result<()> {
+        let (Some(unit), [dir]) = (&self.plan.unit, self.cgroup.dirs.as_slice()) else { return Ok(()) };
+        self.started.set(true);
+        let started = systemd::start(unit, &self.plan.limits.properties, pid);
+        if let Ok(Started::Another(_)) = started {
+            self.started.set(false);
+        }
+        started?.ours()?;
+        if unit.kind == Kind::Slice {
+            dir.write("cgroup.procs", &pid.to_string())
+                .or_unable(|| format!("move init into the cgroup {}", dir.path()))?;
+        }
+        // Whatever its name and its manager's cgroup have led us to: is this where it is?
+        let pids = dir.pids().or_unable(|| format!("read the processes of the cgroup {}", dir.path()))?;
+        if !pids.contains(&pid) {
+            let error = Error::new(format!("systemd has not put init into the cgroup {}", dir.path()));
+            return Err(error.at("/linux/cgroupsPath"));
+        }
+        self.enable_controllers(dir)
+    }
+}
+
+impl Cgroup {
+    /// Below the manager of a user: a process from another part of the tree, as a login session's, cannot
+    /// be born there but must be moved, by systemd.
+    pub fn is_users(&self) -> bool {
+        self.unit.as_ref().is_some_and(|unit| unit.bus == Bus::User)
+    }
+
+    /// Moves a process that waits for it into the unit.
+    pub fn admit(&self, pid: i32) -> Result<()> {
+        let (Some(unit), [dir]) = (&self.unit, self.dirs.as_slice()) else { return Ok(()) };
+        match dir.write("cgroup.procs", &pid.to_string()) {
+            Err(Errno::EACCES | Errno::EPERM) => systemd::attach(unit, &dir.below_unit(&unit.name), pid),
+            result => result.or_unable(|| format!("move a process into the cgroup {}", dir.path())),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A container's unit: started around init, stopped, told of new limits, by calls to systemd's manager.
+//!
+//! Runs in the parent. What is asked for was decided in plan/cgroup; here it is only sent, and the outcome
+//! awaited, never for longer than a deadline. May name: plan, host, sys, error.
+
+mod connection;
+mod wire;
+
+use connection::{Answer, Connection, Failed};
+use wire::Writer;
+
+use crate::error::{Error, Result};
+use crate::host::systemd::{Bus, Manager, Unit, cgroup_of_user_manager};
+use crate::plan::cgroup::variant::Value;
+use crate::plan::cgroup::{Kind, Property, UnitPlan};
+
+/// What a plan has to know of the caller's systemd. `own`: the caller's cgroup.
+pub fn manager(bus: Bus, own: &str) -> Result<Manager> {
+    let cgroup = match bus {
+        Bus::System => String::new(),
+        Bus::User => match cgroup_of_user_manager(own) {
+            Some(cgroup) => cgroup,
+            None => Connection::open(bus).map_err(Failed::error)?.manager_property("ControlGroup")?,
+        },
+    };
+    Ok(Manager { bus, cgroup })
+}
+
+/// What came of a start.
+pub(super) enum Started {
+    Ours,
+    /// There is a unit of this name already, and it is left alone.
+    Another(Error),
+}
+
+impl Started {
+    pub(super) fn ours(self) -> Result<()> {
+        match self {
+            Started::Ours => Ok(()),
+            Started::Another(error) => Err(error),
+        }
+    }
+}
+
+/// Starts the unit around a process.
+///
+/// # Errors
+/// Then the unit may be there all the same: it is the caller's to stop it.
+pub(super) fn start(plan: &UnitPlan, limits: &[Property], pid: i32) -> Result<Started> {
+    let mut connection = Connection::open(plan.unit.bus).map_err(Failed::error)?;
+    let pids =
+        Property { name: "PIDs".to_owned(), value: Value::Numbers(vec![pid.unsigned_abs()]), since: 0 };
+    let pids = Some(&pids).filter(|_| plan.kind == Kind::Scope);
+    let mut properties: Vec<&Property> = plan.properties.iter().chain(pids).chain(limits).collect();
+    keep_known(&mut connection, &mut properties)?;
+    let unable =
+        |why: String| Error::new(format!("unable to start the unit {}", plan.unit.name)).because(why);
+    let mut again = true;
+    loop {
+        let mut arguments = Writer::default();
+        arguments.text(&plan.unit.name);
+        arguments.text("replace");
+        arguments.properties(properties.iter().copied());
+        arguments.array(8, |_| {});
+        match connection.call("StartTransientUnit", "ssa(sv)a(sa(sv))", arguments)? {
+            Answer::Return(message) => {
+                let job = message.texts("o").and_then(|texts| texts.first().map(|job| (*job).to_owned()));
+                return finish(&mut connection, &plan.unit, "start", job).map(|()| Started::Ours);
+            }
+            Answer::Error(name, text) if name.ends_with(".UnitExists") => {
+                if !again {
+                    let error = unable(text).hint("linux.cgroupsPath names a unit that is another's");
+                    return Ok(Started::Another(error));
+                }
+                again = false;
+                // What is left of one that failed goes away by this; one that is alive stays.
+                reset_failed(&mut connection, &plan.unit)?;
+            }
+            Answer::Error(_, text) => return Err(unable(text)),
+        }
+    }
+}
+
+/// The end of a job that has just been given.
+fn finish(connection: &mut Connection, unit: &Unit, verb: &str, job: Option<String>) -> Result<()> {
+    let unable = || Error::new(format!("unable to {verb} the unit {}", unit.name));
+    let job = job.ok_or_else(|| unable().because("systemd tells of no job"))?;
+    match connection.wait(&job)?.as_str() {
+        "done" => Ok(()),
+        result => Err(unable().because(format!("its job ended with {result:?}"))),
+    }
+}
+
+/// Leaves out what this systemd does not know: the file that is written as well has it.
+fn keep_known(connection: &mut Connection, properties: &mut Vec<&Property>) -> Result<()> {
+    if properties.iter().all(|property| property.since == 0) {
+        return Ok(());
+    }
+    let text = connection.manager_property("Version")?;
+    let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let digits = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    let version: u32 = digits.parse().unwrap_or(0);
+    properties.retain(|property| property.since <= version);
+    Ok(())
+}
+
+/// Stops the unit if its cgroup is the one that was recorded: the name alone could be another's.
+/// Without a systemd there is none to stop.
+pub(super) fn stop(unit: &Unit, cgroup: &str) -> Result<()> {
+    let mut connection = match Connection::open(unit.bus) {
+        Err(Failed::Absent(_)) => return Ok(()),
+        opened => opened.map_err(Failed::error)?,
+    };
+    let interface = if unit.name.ends_with(".slice") { "Slice" } else { "Scope" };
+    let interface = format!("org.freedesktop.systemd1.{interface}");
+    let held = connection.property(&object(&unit.name), &interface, "ControlGroup").unwrap_or_default();
+    if held.trim_matches('/') != cgroup.trim_matches('/') {
+        return Ok(());
+    }
+    let mut arguments = Writer::default();
+    arguments.text(&unit.name);
+    arguments.text("replace");
+    match connection.call("StopUnit", "ss", arguments)? {
+        Answer::Return(message) => {
+            let job = message.texts("o").and_then(|texts| texts.first().map(|job| (*job).to_owned()));
+            finish(&mut connection, unit, "stop", job)?;
+            reset_failed(&mut connection, unit)
+        }
+        Answer::Error(name, _) if name.ends_with(".NoSuchUnit") => Ok(()),
+        Answer::Error(_, text) => {
+            Err(Error::new(format!("unable to stop the unit {}", unit.name)).because(text))
+        }
+    }
+}
+
+/// One that is not there, or has not failed, is no error.
+fn reset_failed(connection: &mut Connection, unit: &Unit) -> Result<()> {
+    let mut arguments = Writer::default();
+    arguments.text(&unit.name);
+    connection.call("ResetFailedUnit", "s", arguments).map(drop)
+}
+
+/// For an update.
+pub(super) fn set(unit: &Unit, limits: &[Property]) -> Result<()> {
+    // A user's manager has no right to filter devices.
+    let fits = |property: &&Property| unit.bus == Bus::System || !property.name.starts_with("Device");
+    let mut properties: Vec<&Property> = limits.iter().filter(fits).collect();
+    if properties.is_empty() {
+        return Ok(());
+    }
+    let mut connection = Connection::open(unit.bus).map_err(Failed::error)?;
+    keep_known(&mut connection, &mut properties)?;
+    let mut arguments = Writer::default();
+    arguments.text(&unit.name);
+    arguments.bool(true);
+    arguments.properties(properties.into_iter());
+    match connection.call("SetUnitProperties", "sba(sv)", arguments)? {
+        Answer::Return(_) => Ok(()),
+        Answer::Error(_, text) => {
+            Err(Error::new(format!("unable to set the limits of the unit {}", unit.name)).because(text))
+        }
+    }
+}
+
+/// Moves a process into the unit's cgroup, or one below it: for who may not write there from where it is.
+pub(super) fn attach(unit: &Unit, below: &str, pid: i32) -> Result<()> {
+    let mut arguments = Writer::default();
+    arguments.text(&unit.name);
+    arguments.text(below);
+    arguments.array(4, |out| out.u32(pid.unsigned_abs()));
+    match Connection::open(unit.bus).map_err(Failed::error)?.call(
+        "AttachProcessesToUnit",
+        "ssau",
+        arguments,
+    )? {
+        Answer::Return(_) => Ok(()),
+        Answer::Error(_, text) => {
+            Err(Error::new(format!("unable to move a process into the unit {}", unit.name)).because(text))
+        }
+    }
+}
+
+/// A unit's object: whatever is no letter or digit is escaped (sd_bus_path_encode).
+fn object(name: &str) -> String {
+    let mut path = "/org/freedesktop/systemd1/unit/".to_owned();
+    for (i, byte) in name.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (i > 0 && byte.is_ascii_digit()) {
+            path.push(char::from(byte));
+        } else {
+            path += &format!("_{byte:02x}");
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::object;
+
+    #[test]
+    fn the_object_of_a_unit() {
+        assert_eq!(object("tare-1.scope"), "/org/freedesktop/systemd1/unit/tare_2d1_2escope");
+        assert_eq!(object("1a.scope"), "/org/freedesktop/systemd1/unit/_31a_2escope");
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Containers of an ordinary user: `nobody` on any machine; where a user `tare` has a systemd and sub-ids of its own
+//! (`hack/test-vm`), with limits too.
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Container, Output, finish, has_systemd, needs, runtime};
+
+const NOBODY: u32 = 65534;
+const USER: u32 = 1000;
+
+/// A bundle of the user's, with the config that `spec --rootless` writes there.
+struct Rootless {
+    c: Container,
+    uid: u32,
+}
+
+impl Rootless {
+    fn new(uid: u32) -> Rootless {
+        let c = Container::new();
+        // The checkout may be where only root gets to.
+        if runtime().contains('/') {
+            fs::copy(runtime(), c.path("tare")).unwrap();
+        }
+        fs::remove_file(c.path("config.json")).unwrap();
+        let mut chown = Command::new("chown");
+        chown.args(["-hR", &format!("{uid}:{uid}")]).arg(c.bundle());
+        finish(chown).ok();
+        let this = Rootless { c, uid };
+        this.run(&["spec", "--rootless"]).ok();
+        this.config(|config| config["process"]["terminal"] = json!(false))
+    }
+
+    fn config(self, edit: impl FnOnce(&mut Value)) -> Rootless {
+        let path = self.c.path("config.json");
+        let mut config = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        edit(&mut config);
+        fs::write(&path, serde_json::to_vec(&config).unwrap()).unwrap();
+        self
+    }
+
+    fn args(self, args: &[&str]) -> Rootless {
+        self.config(|config| config["process"]["args"] = json!(args))
+    }
+
+    /// The runtime as the user, in the bundle, in a login session's environment.
+    fn run(&self, args: &[&str]) -> Output {
+        let program = if runtime().contains('/') { self.c.path("tare") } else { PathBuf::from(runtime()) };
+        let uid = self.uid;
+        let mut cmd = Command::new("setpriv");
+        cmd.args([format!("--reuid={uid}"), format!("--regid={uid}"), "--clear-groups".into()]);
+        cmd.arg(program).arg("--root").arg(self.c.path("root")).args(args);
+        cmd.env("XDG_RUNTIME_DIR", format!("/run/user/{uid}")).env_remove("DBUS_SESSION_BUS_ADDRESS");
+        cmd.current_dir(self.c.bundle()).stdin(Stdio::null());
+        finish(cmd)
+    }
+
+    fn id(&self) -> &str {
+        &self.c.id
+    }
+}
+
+/// Root looks into no state directory of another's.
+impl Drop for Rootless {
+    fn drop(&mut self) {
+        self.run(&["delete", "--force", &self.c.id]);
+        let mut chown = Command::new("chown");
+        chown.args(["-hR", "0:0"]).arg(self.c.bundle());
+        finish(chown);
+    }
+}
+
+#[test]
+fn the_config_of_spec_runs_as_it_is() {
+    let r = Rootless::new(NOBODY).args(&["sh", "-c", "id -u; cat /proc/self/uid_map"]);
+    let out = r.run(&["run", r.id()]).ok().stdout();
+    assert_eq!(out.split_whitespace().collect::<Vec<_>>(), ["0", "0", "65534", "1"]);
+}
+
+#[test]
+fn lives_and_is_deleted() {
+    let r = Rootless::new(NOBODY).args(&["sleep", "1000"]);
+    r.run(&["create", r.id()]).ok();
+    r.run(&["start", r.id()]).ok();
+    assert_eq!(r.run(&["exec", r.id(), "id", "-u"]).ok().stdout(), "0\n");
+    r.run(&["kill", r.id(), "KILL"]).ok();
+    r.run(&["delete", "--force", r.id()]).ok();
+    assert!(!r.c.path("root").join(r.id()).exists());
+}
+
+#[test]
+fn limits_that_cannot_be_set_are_no_secret() {
+    let limit = |config: &mut Value| config["linux"]["resources"] = json!({ "pids": { "limit": 7 } });
+    let r = Rootless::new(NOBODY).config(limit);
+    r.run(&["create", r.id()]).fails(1, "cgroup");
+}
+
+/// The user's own systemd, and newuidmap.
+fn has_user() -> bool {
+    has_systemd()
+        && Path::new("/run/user/1000/systemd/private").exists()
+        && fs::read_to_string("/etc/subuid").is_ok_and(|text| text.contains("tare:100000:65536"))
+}
+
+#[test]
+fn sub_ids_are_mapped() {
+    needs!(has_user(), "no user `tare` with sub-ids and a systemd");
+    let maps = json!([
+        { "containerID": 0, "hostID": USER, "size": 1 },
+        { "containerID": 1, "hostID": 100_000, "size": 65536 },
+    ]);
+    let r = Rootless::new(USER).args(&["cat", "/proc/self/uid_map"]).config(|config| {
+        config["linux"]["uidMappings"] = maps.clone();
+        config["linux"]["gidMappings"] = maps;
+    });
+    let out = r.run(&["run", r.id()]).ok().stdout();
+    assert_eq!(out.split_whitespace().collect::<Vec<_>>(), ["0", "1000", "1", "1", "100000", "65536"]);
+    let r = r.config(|config| config["linux"]["uidMappings"][1]["hostID"] = json!(300_000));
+    r.run(&["run", r.id()]).fails(1, "newuidmap");
+}
+
+#[test]
+fn limits_by_the_users_systemd() {
+    needs!(has_user(), "no user `tare` with sub-ids and a systemd");
+    let r = Rootless::new(USER).args(&["sleep", "1000"]).config(|config| {
+        config["linux"]["resources"] = json!({ "memory": { "limit": 64 << 20 }, "pids": { "limit": 23 } });
+    });
+    r.run(&["--systemd-cgroup", "run", "--detach", r.id()]).ok();
+    let state: Value = serde_json::from_str(&r.run(&["state", r.id()]).ok().stdout()).unwrap();
+    let own = fs::read_to_string(format!("/proc/{}/cgroup", state["pid"])).unwrap();
+    let own = own.trim().strip_prefix("0::").unwrap();
+    assert!(own.starts_with("/user.slice/user-1000.slice/user@1000.service/user.slice/"), "{own}");
+    let dir = Path::new("/sys/fs/cgroup").join(&own[1..]);
+    for (file, value) in [("memory.max", "67108864"), ("pids.max", "23")] {
+        assert_eq!(fs::read_to_string(dir.join(file)).unwrap().trim(), value, "{file}");
+    }
+    // From outside of the user's part of the tree.
+    assert_eq!(r.run(&["exec", r.id(), "id", "-u"]).ok().stdout(), "0\n");
+    r.run(&["pause", r.id()]).ok();
+    r.run(&["resume", r.id()]).ok();
+    r.run(&["delete", "--force", r.id()]).ok();
+    assert!(!dir.exists());
+}

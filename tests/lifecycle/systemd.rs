@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Cgroups by systemd (`--systemd-cgroup`). Where it is not there, as on most build machines, the tests say so and
+//! end; `hack/test-vm` runs them where it is.
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Container, Running, finish, has_systemd, needs, only_tare};
+
+/// `slice:prefix:name`, its unit and its cgroup.
+struct Unit {
+    path: String,
+    name: String,
+    cgroup: PathBuf,
+}
+
+fn unit(c: &Container) -> Unit {
+    let name = format!("unit-{}.scope", c.id);
+    let cgroup = PathBuf::from("/sys/fs/cgroup/tare.slice/tare-test.slice").join(&name);
+    Unit { path: format!("tare-test.slice:unit:{}", c.id), name, cgroup }
+}
+
+fn systemctl(args: &[&str]) -> String {
+    let mut cmd = Command::new("systemctl");
+    cmd.args(args);
+    finish(cmd).ok().stdout()
+}
+
+fn property(unit: &str, name: &str) -> String {
+    systemctl(&["show", "--value", "--property", name, unit]).trim().to_owned()
+}
+
+fn is_known(unit: &str) -> bool {
+    !systemctl(&["list-units", "--all", "--no-legend", unit]).trim().is_empty()
+}
+
+fn by_systemd(c: &Container, command: &str, flags: &[&str]) -> Command {
+    let mut cmd = c.runtime(["--systemd-cgroup", command]);
+    cmd.args(flags).arg(&c.id);
+    cmd
+}
+
+/// Runs, in a unit of its own.
+fn up(resources: &Value) -> (Container, Unit) {
+    let c = Container::new().args(&["sleep", "1000"]);
+    let unit = unit(&c);
+    let c = c.set("/linux/cgroupsPath", json!(unit.path)).config(|config| {
+        let all = config["linux"]["resources"].as_object_mut().unwrap();
+        all.extend(resources.as_object().unwrap().clone());
+    });
+    finish(by_systemd(&c, "run", &["--detach"])).ok();
+    (c, unit)
+}
+
+fn limits() -> Value {
+    json!({
+        "memory": { "limit": 64 << 20, "reservation": 32 << 20 },
+        "cpu": { "quota": 33333, "period": 100_000, "cpus": "0" },
+        "pids": { "limit": 23 },
+        "devices": [
+            { "allow": false, "access": "rwm" },
+            { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw" },
+        ],
+    })
+}
+
+/// systemd shows them and the files hold them, to the exact value where systemd rounds.
+fn limited(unit: &Unit) {
+    for (name, value) in [
+        ("MemoryMax", "67108864"),
+        ("MemoryLow", "33554432"),
+        ("TasksMax", "23"),
+        ("AllowedCPUs", "0"),
+        ("CPUQuotaPerSecUSec", "340ms"),
+        ("DevicePolicy", "strict"),
+        ("Delegate", "yes"),
+    ] {
+        assert_eq!(property(&unit.name, name), value, "{name}");
+    }
+    assert!(property(&unit.name, "DeviceAllow").contains("/dev/char/10:229 rw"));
+    for (file, value) in
+        [("memory.max", "67108864"), ("memory.low", "33554432"), ("pids.max", "23"), ("cpuset.cpus", "0")]
+    {
+        assert_eq!(fs::read_to_string(unit.cgroup.join(file)).unwrap().trim(), value, "{file}");
+    }
+}
+
+#[test]
+fn limits_are_shown_and_in_force() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    let (c, unit) = up(&limits());
+    limited(&unit);
+    assert_eq!(fs::read_to_string(unit.cgroup.join("cpu.max")).unwrap().trim(), "33333 100000");
+    assert!(fs::read_to_string(unit.cgroup.join("cgroup.procs")).unwrap().contains(&c.pid().to_string()));
+    // /dev/full is everybody's, /dev/mem nobody's; one that is made is of no use without a rule.
+    let read = "mknod /dev/m c 1 1 && dd if=/dev/m of=/dev/null count=0 2>/dev/null; echo $?";
+    assert_eq!(c.exec(&["--cap", "CAP_MKNOD"], &["sh", "-c", read]).ok().stdout(), "1\n");
+}
+
+#[test]
+fn limits_survive_a_reload() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    let (c, unit) = up(&limits());
+    systemctl(&["daemon-reload"]);
+    limited(&unit);
+    c.exec(&[], &["true"]).ok();
+    assert_eq!(c.status(), "running");
+}
+
+#[test]
+fn nothing_is_left_after_delete() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    for _ in 0..5 {
+        let (c, unit) = up(&json!({}));
+        assert!(is_known(&unit.name) && unit.cgroup.exists());
+        // The driver is in the state: no flag is needed.
+        c.delete(&["--force"]).ok();
+        assert!(!is_known(&unit.name) && !unit.cgroup.exists(), "{}", unit.name);
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_create_that_fails() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    let c = Container::new().args(&["/no/such/program"]);
+    let unit = unit(&c);
+    let c = c.set("/linux/cgroupsPath", json!(unit.path));
+    finish(by_systemd(&c, "create", &[])).fails(1, "no such file or directory");
+    assert!(!is_known(&unit.name) && !unit.cgroup.exists());
+}
+
+#[test]
+fn exec_pause_and_kill() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    let (c, unit) = up(&json!({}));
+    let found = c.exec(&[], &["cat", "/proc/self/cgroup"]).ok().stdout();
+    assert!(found.trim().ends_with(&unit.name) || found.trim() == "0::/", "{found}");
+    c.cmd(&["pause", &c.id]).ok();
+    assert_eq!(fs::read_to_string(unit.cgroup.join("cgroup.freeze")).unwrap().trim(), "1");
+    c.cmd(&["resume", &c.id]).ok();
+    c.kill("KILL").ok();
+    c.wait_status("stopped");
+    c.delete(&[]).ok();
+    assert!(!is_known(&unit.name));
+}
+
+#[test]
+fn without_a_path_it_is_in_the_system_slice() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    let c = Container::new().args(&["sleep", "1000"]);
+    finish(by_systemd(&c, "run", &["--detach"])).ok();
+    let own = fs::read_to_string(format!("/proc/{}/cgroup", c.pid())).unwrap();
+    assert!(own.contains("/system.slice/") && own.trim().ends_with(&format!("-{}.scope", c.id)), "{own}");
+}
+
+#[test]
+fn path_that_is_none_of_systemds() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    let c = Container::new().set("/linux/cgroupsPath", json!("/a/b"));
+    finish(by_systemd(&c, "create", &[])).fails(1, "slice:prefix:name");
+}
+
+/// A unit that is another's is neither joined nor stopped, whatever our slice is.
+#[test]
+fn a_taken_name_is_left_alone() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    only_tare!("runc 1.1 waits for the other's job, and joins");
+    let (first, unit) = up(&json!({}));
+    let c = Container::new().set("/linux/cgroupsPath", json!(format!("system.slice:unit:{}", first.id)));
+    finish(by_systemd(&c, "create", &[])).fails(1, &unit.name);
+    assert!(is_known(&unit.name));
+    assert_eq!(first.status(), "running");
+}
+
+#[test]
+fn annotations_set_properties_that_do_no_harm() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    only_tare!("runc takes every property");
+    let annotated = |name: &str, value: &str| {
+        let c = Container::new().args(&["sleep", "1000"]);
+        let path = unit(&c).path;
+        let key = format!("org.systemd.property.{name}");
+        c.set("/linux/cgroupsPath", json!(path)).set("/annotations", json!({ key: value }))
+    };
+    let c = annotated("TimeoutStopSec", "7");
+    finish(by_systemd(&c, "create", &[])).ok();
+    assert_eq!(property(&unit(&c).name, "TimeoutStopUSec"), "7s");
+    let c = annotated("OnFailure", "['reboot.target']");
+    finish(by_systemd(&c, "create", &[])).fails(1, "OnFailure");
+}
+
+#[test]
+fn many_at_once() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    let all: Vec<_> = (0..8).map(|_| Container::new().args(&["sleep", "1000"])).collect();
+    let running: Vec<_> = all.iter().map(|c| Running::spawn(by_systemd(c, "create", &[]))).collect();
+    for each in running {
+        each.wait().ok();
+    }
+    assert!(all.iter().all(|c| c.status() == "created"));
+}
+
+#[test]
+fn absent_systemd_is_told() {
+    needs!(!std::path::Path::new("/run/systemd/private").exists(), "systemd is there");
+    only_tare!("the words");
+    let c = Container::new();
+    finish(by_systemd(&c, "create", &[])).fails(1, "systemd");
+    assert!(!c.state_root().join(&c.id).exists());
+}
