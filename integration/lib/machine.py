@@ -129,11 +129,15 @@ def set_up():
     show_cgroups()
     # Opened before anything is covered: they may lie there.
     binaries = {name: os.open(os.environ[f"WALK_{name.upper()}"], os.O_RDONLY) for name in ("lade", "runtime")}
+    checkout = STORE / "checkout"
+    sh(f"mkdir {checkout}; mount --bind {TOP} {checkout}")
     for path in EMPTY:
-        if TOP.is_relative_to(path):
-            continue
         mode = "1777" if path in ("/tmp", "/dev/shm") else "755"
         sh(f"mkdir -p {path}; mount -t tmpfs -o mode={mode} walk {path}")
+    if not TOP.exists():
+        TOP.mkdir(parents=True)
+        sh(f"mount --bind {checkout} {TOP}")
+    sh(f"umount {checkout}; rmdir {checkout}")
     sh("mkdir /usr/local/bin /usr/local/sbin")
     # Another runtime goes by the name tare too: one configuration for all.
     for source, target in ((binaries["lade"], "/usr/local/bin/lade"), (binaries["runtime"], TARE)):
