@@ -8,7 +8,7 @@ use crate::channel::Report;
 use crate::error::{Error, Result, While};
 use crate::plan::Plan;
 use crate::step::Step;
-use crate::sys::process::{self, Exit};
+use crate::sys::process::{self, Exit, Limit};
 use crate::sys::{self, Errno};
 
 pub(super) fn until_ready(plan: &Plan, child: &Child, host: &mut impl Host) -> Result<()> {
@@ -20,7 +20,7 @@ pub(super) fn until_ready(plan: &Plan, child: &Child, host: &mut impl Host) -> R
             Some(Report::Cgroup) => host.cgroup(child)?,
             Some(Report::Maps) => {
                 maps::write(child.pid, plan.id_maps.as_ref())?;
-                raise_limits(plan, child.pid)?;
+                raise_limits(plan, child.pid, |limit| limit.resource != libc::RLIMIT_NOFILE)?;
             }
             Some(Report::Hooks(point)) => host.hooks(point, child)?,
             Some(Report::SeccompFd(number)) => {
@@ -28,7 +28,11 @@ pub(super) fn until_ready(plan: &Plan, child: &Child, host: &mut impl Host) -> R
                     .or_unable(|| "take the seccomp listener".into())?;
                 host.seccomp_listener(listener, child)?;
             }
-            Some(Report::Ready) => return verify_seccomp(plan, child.pid),
+            Some(Report::Ready) => {
+                // Not before init has opened its last: it holds a descriptor for each mount of the config.
+                raise_limits(plan, child.pid, |limit| limit.resource == libc::RLIMIT_NOFILE)?;
+                return verify_seccomp(plan, child.pid);
+            }
             Some(Report::Failed(failure)) => return Err(words::failed(plan, &failure)),
             None => return Err(ended(child)),
         }
@@ -81,8 +85,8 @@ fn write_oom_score(pid: i32, score: i32) -> Result<()> {
     }
 }
 
-fn raise_limits(plan: &Plan, pid: i32) -> Result<()> {
-    for (i, limit) in plan.limits.iter().enumerate() {
+fn raise_limits(plan: &Plan, pid: i32, which: fn(&Limit) -> bool) -> Result<()> {
+    for (i, limit) in plan.limits.iter().enumerate().filter(|(_, limit)| which(limit)) {
         process::set_limit(pid, limit)
             .or_unable(|| format!("set resource limit {}", limit.resource))
             .map_err(|error| error.at(format!("/process/rlimits/{i}")))?;

@@ -147,3 +147,18 @@ fn twenty_mappings_leave_nothing_open() {
     let c = c.set("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": 20, "hard": 20 }]));
     assert_eq!(c.sh("stat -c %u /mnt/3/0 /mnt/19/0; ls /proc/self/fd").says(), "3\n19\n0\n1\n2\n3");
 }
+
+/// The limit is the container's, not that of what makes it; in a user namespace it is the parent that sets it.
+#[test]
+fn more_mounts_than_the_container_may_open_files() {
+    only_tare!("runc 1.1 has no id-mapped mounts");
+    let c = (0..20).fold(with_files(&[(0, 0)]).userns(), |c, n| {
+        let source = c.path("dir");
+        c.mount(json!({ "source": source, "destination": format!("/mnt/{n}"), "options": ["bind", "idmap"] }))
+    });
+    let c = c.set("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": 20, "hard": 20 }]));
+    let c = c.sh("stat -c %u /mnt/0/0 /mnt/19/0; ulimit -n; ulimit -Hn");
+    assert_eq!(c.says(), "0\n0\n20\n20");
+    let up = c.sh("sleep 100").up();
+    assert_eq!(up.exec(&[], &["sh", "-c", "ulimit -n"]).ok().stdout(), "20\n");
+}
