@@ -25,7 +25,7 @@ pub(super) struct Global {
 }
 
 pub(super) fn command() -> Command {
-    flags::command("", "A low-level OCI container runtime", "[global options] COMMAND [options] [ARGUMENTS]")
+    flags::command("", "Open Container Initiative runtime", "[global options] COMMAND [options] [ARGUMENTS]")
         .override_usage("tare [global options] COMMAND [options] [ARGUMENTS]")
         .arg(switch("debug", "log more than errors and warnings"))
         .arg(value("log", "FILE", "append the log to FILE, not standard error"))

@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
 
 use super::argv::Words;
+use super::version::program;
 use super::{ANY, COMMANDS, Failure, Verb, find, flags, global, manual, output};
 use crate::error::Error;
 
@@ -92,8 +93,13 @@ pub(super) fn whole() -> Command {
     global::command().name("tare").disable_help_subcommand(true).subcommands(commands)
 }
 
+/// It begins as runc's does, which scripts ask for what it is.
 fn help_text(command: Command) -> String {
-    documented(command).render_help().to_string()
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let name = Some(command.get_name()).filter(|name| find(OsStr::new(name)).is_some()).unwrap_or_default();
+    let title = format!("{} {name}", program());
+    let mut rest = documented(command).help_template("{usage-heading} {usage}\n\n{all-args}{after-help}");
+    format!("NAME:\n   {} - {about}\n\n{}", title.trim_end(), rest.render_help())
 }
 
 /// With the rest of its manual, and without the `=true` and `=false` that a switch may have and nobody

@@ -17,9 +17,17 @@ fn without_arguments_it_helps() {
 #[test]
 fn every_command_helps() {
     let c = Container::new();
+    let name = crate::harness::runtime();
+    let name = name.rsplit('/').next().unwrap();
+    let begins = |args: &[&str], title: &str| {
+        let help = c.cmd(args).ok().stdout();
+        assert!(help.starts_with(&format!("NAME:\n   {title} - ")), "{args:?}: {help}");
+    };
+    begins(&["--help"], name);
     let commands = "create delete exec features kill list pause ps resume run spec start state";
     for command in commands.split(' ') {
-        assert!(c.cmd(&[command, "--help"]).ok().stdout().contains(command), "{command}");
+        begins(&[command, "--help"], &format!("{name} {command}"));
+        begins(&[command, "-h"], &format!("{name} {command}"));
     }
 }
 
