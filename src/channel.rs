@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The one channel between the parent and init: fixed-size packets, eight kinds.
+//! The one channel between the parent and init: fixed-size packets, nine kinds.
 //!
 //! `Report` goes up, `Order` comes down. Used after clone: nothing here allocates. The only other
 //! meeting point of the two is the start fifo. May name: sys.
@@ -17,6 +17,11 @@ pub enum Report {
     Hooks(HookPoint),
     /// The listener's number in init, for pidfd_getfd.
     SeccompFd(i32),
+    /// A mount, by its number in init, that waits for its ids to be mapped, and the step that wants it.
+    Mount {
+        fd: i32,
+        step: usize,
+    },
     Ready,
     Failed(Failure),
 }
@@ -127,6 +132,7 @@ fn encode(report: &Report) -> [u8; SIZE] {
         Report::Hooks(HookPoint::CreateContainer) => [3, 0, 0, 0, 0],
         Report::SeccompFd(fd) => [4, fd, 0, 0, 0],
         Report::Ready => [5, 0, 0, 0, 0],
+        Report::Mount { fd, step } => [8, fd, step as i32, 0, 0],
         Report::Cgroup => [7, 0, 0, 0, 0],
         Report::Failed(failure) => {
             let (note, item) = match failure.note {
@@ -162,6 +168,7 @@ fn decode(packet: &[u8; SIZE]) -> Result<Report> {
         4 => Report::SeccompFd(word(1)),
         5 => Report::Ready,
         7 => Report::Cgroup,
+        8 => Report::Mount { fd: word(1), step: word(2) as usize },
         6 => Report::Failed(Failure {
             step: word(1) as usize,
             errno: Errno::from_raw(word(2)),
@@ -197,6 +204,7 @@ mod tests {
             Report::Hooks(HookPoint::CreateRuntime),
             Report::Hooks(HookPoint::CreateContainer),
             Report::SeccompFd(9),
+            Report::Mount { fd: 9, step: 70_000 },
             Report::Ready,
             failed(Note::None),
             failed(Note::Kernel([b'x'; 96])),

@@ -216,6 +216,8 @@ pub struct BindMount {
     pub source: Source,
     pub target: InRoot,
     pub depth: Depth,
+    /// The parent has to do it, for a source that only init can open.
+    pub idmap: Option<IdMapped>,
     /// The mount alone.
     pub attr: Attr,
     /// What clears the flags of the source that a list of flags does not name, where that is allowed.
@@ -232,6 +234,13 @@ impl BindMount {
     pub fn is_proc(&self) -> bool {
         self.target.0.as_bytes() == b"proc"
     }
+}
+
+/// The user namespace that carries a mount's maps.
+#[derive(Clone, Copy, Debug)]
+pub struct IdMapped {
+    pub slot: Slot,
+    pub depth: Depth,
 }
 
 /// Where a bind mount comes from.

@@ -40,7 +40,7 @@ impl Init<'_> {
     }
 
     /// An `Abort` has its reason on the parent's side, which prints it.
-    pub(super) fn await_go(&mut self) -> Done {
+    pub(super) fn await_go(&self) -> Done {
         match self.work.channel.receive()? {
             Order::Go => Ok(()),
             Order::Abort => sys::process::exit_now(1),

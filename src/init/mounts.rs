@@ -2,11 +2,11 @@
 //! `mounts[]`: made detached, with their flags on, and attached last, by descriptor to descriptor.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::{Done, Fault, Init, copy_up, devices, old_mount, resolve};
-use crate::channel::Note;
-use crate::step::{BindMount, CgroupTree, FsMount, Source};
+use crate::channel::{Note, Report};
+use crate::step::{BindMount, CgroupTree, FsMount, Source, Step};
 use crate::sys::close::Brief;
 use crate::sys::fs::{self, S_IFDIR};
 use crate::sys::mount::{self, Attr, Depth};
@@ -84,7 +84,7 @@ impl Init<'_> {
             Source::InRoot(path) => {
                 let from = resolve::open(root, path)?;
                 match mount::clone_tree(from.as_fd(), c"", bind.depth) {
-                    Err(Errno::ENOSYS) => {
+                    Err(Errno::ENOSYS) if bind.idmap.is_none() => {
                         return old_mount::bind(root, bind, old_mount::FdPath::of(from.as_fd()).path());
                     }
                     result => {
@@ -101,6 +101,12 @@ impl Init<'_> {
                 }
             },
         };
+        if bind.idmap.is_some() {
+            let own = |step: &Step| matches!(step, Step::Bind(other) if std::ptr::eq(other, bind));
+            let step = self.work.steps.iter().position(|planned| own(&planned.step)).unwrap_or(usize::MAX);
+            self.work.channel.send(&Report::Mount { fd: tree.as_raw_fd(), step })?;
+            self.await_go()?;
+        }
         resolve::procfs_on_proc(bind, tree)?;
         let directory = fs::fstat(tree)?.is(S_IFDIR);
         let target = if directory {

@@ -4,8 +4,8 @@
 use std::ffi::CStr;
 use std::fmt;
 
-use super::{IdMap, IdMapped, Plan, Request};
-use crate::step::{BindMount, FsMount, HookPoint, InRoot, Planned, Slot, Source, Step};
+use super::{IdMap, Plan, Request};
+use crate::step::{BindMount, FsMount, HookPoint, IdMapped, InRoot, Planned, Slot, Source, Step};
 use crate::sys::process;
 
 /// The plan as a list, a step a line, with its place in config.json.
@@ -33,6 +33,10 @@ impl fmt::Display for Plan {
             match step {
                 Step::Mount(fs) => contents(fs, f)?,
                 Step::Bind(BindMount { source: Source::Opened(slot), .. }) => self.opened(*slot, f)?,
+                Step::Bind(BindMount { idmap: Some(idmap), .. }) => {
+                    write!(f, "       which has")?;
+                    self.mapped(*idmap, f)?;
+                }
                 _ => {}
             }
         }
@@ -45,12 +49,21 @@ impl Plan {
     fn opened(&self, slot: Slot, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Request::Tree { path, idmap, .. } = &self.requests[slot.0] else { return Ok(()) };
         write!(f, "       which is {}", text(path))?;
-        match idmap.map(|IdMapped { slot, .. }| &self.requests[slot.0]) {
+        match idmap {
             None => writeln!(f),
-            Some(Request::IdMaps { maps, .. }) => {
-                writeln!(f, ", its uids mapped {} and gids {}", ranges(&maps.uids), ranges(&maps.gids))
+            Some(idmap) => {
+                f.write_str(",")?;
+                self.mapped(*idmap, f)
             }
-            Some(other) => writeln!(f, ", its ids mapped as in {}", request(other)),
+        }
+    }
+
+    fn mapped(&self, IdMapped { slot, .. }: IdMapped, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.requests[slot.0] {
+            Request::IdMaps { maps, .. } => {
+                writeln!(f, " its uids mapped {} and gids {}", ranges(&maps.uids), ranges(&maps.gids))
+            }
+            other => writeln!(f, " its ids mapped as in {}", request(other)),
         }
     }
 }

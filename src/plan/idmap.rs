@@ -9,16 +9,9 @@ use super::rootfs::World;
 use super::{Draft, IdMaps, Request, invalid};
 use crate::error::Result;
 use crate::spec::list;
-use crate::step::Slot;
+use crate::step::{IdMapped, Slot};
 use crate::sys::mount::Depth;
 use crate::sys::process::NEWUSER;
-
-/// The user namespace that carries a mount's maps.
-#[derive(Clone, Copy, Debug)]
-pub struct IdMapped {
-    pub slot: Slot,
-    pub depth: Depth,
-}
 
 /// Maps of the mount's own, or with the option `idmap` alone those of the container.
 pub(super) fn add(

@@ -33,13 +33,12 @@ use oci_spec::runtime::{Process, Spec};
 
 use crate::error::{Error, Result};
 use crate::host::{Host, Questions};
-use crate::step::{Planned, Slot, Step};
+use crate::step::{IdMapped, Planned, Slot, Step};
 use crate::sys::mount::Depth;
 use crate::sys::process::Limit;
 
 pub use filter::Agent;
 pub use hooks::HookProgram;
-pub use idmap::IdMapped;
 pub use namespaces::{IdMap, IdMaps};
 pub use netdev::{NetDevice, NetDevices};
 

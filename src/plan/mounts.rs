@@ -11,10 +11,10 @@ use super::cgroup::CgroupPlan;
 use super::options::{self, Parsed, parse};
 use super::paths::in_root;
 use super::rootfs::World;
-use super::{Draft, IdMapped, Options, Request, devices, idmap, invalid};
+use super::{Draft, Options, Request, devices, idmap, invalid};
 use crate::error::Result;
 use crate::spec::{c_string, list};
-use crate::step::{BindMount, CgroupDir, CgroupTree, FsMount, InRoot, Source, Step};
+use crate::step::{BindMount, CgroupDir, CgroupTree, FsMount, IdMapped, InRoot, Source, Step};
 use crate::sys::mount::{
     ATTR_ATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_NOSYMFOLLOW, ATTR_RDONLY, Attr,
     Depth,
@@ -104,10 +104,11 @@ fn bind(
     let source = world.bundle.join(source);
     // What earlier mounts have put into the root only init sees.
     let at = || format!("{place}/source");
-    let inside = world.below_root(&source).filter(|_| idmap.is_none());
+    let mut inside = None;
     // To map ids is a right over the filesystem, which init has lost in a user namespace.
-    let source = if let Some(inside) = inside {
-        Source::InRoot(in_root(inside, at)?)
+    let source = if let Some(path) = world.below_root(&source) {
+        inside = idmap;
+        Source::InRoot(in_root(path, at)?)
     } else if world.parent_opens || idmap.is_some() {
         let path = c_string(source, at)?;
         Source::Opened(draft.request(Request::Tree { path, depth, idmap, place: place.to_owned() }))
@@ -120,7 +121,17 @@ fn bind(
     let (unnamed, locked) = inherited(&attr, world.parent_opens);
     draft.add(
         place,
-        Step::Bind(BindMount { source, target, depth, attr, unnamed, locked, tree_attr, propagation }),
+        Step::Bind(BindMount {
+            source,
+            target,
+            depth,
+            idmap: inside,
+            attr,
+            unnamed,
+            locked,
+            tree_attr,
+            propagation,
+        }),
     );
     Ok(())
 }
@@ -247,6 +258,7 @@ pub(super) fn add_notify(draft: &mut Draft, options: &Options<'_>) -> Result<()>
             source: Source::Path(c_string(dir, String::new)?),
             target: InRoot(c"run/notify".to_owned()),
             depth: Depth::Tree,
+            idmap: None,
             attr: Attr::default(),
             unnamed: Attr::default(),
             locked: 0,

@@ -29,8 +29,9 @@ pub(super) fn add_all(draft: &mut Draft, process: &Process, spec: &Spec) -> Resu
     }
     let Some(linux) = spec.linux() else { return Ok(()) };
     if let Some(policy) = linux.memory_policy() {
-        let nodes = cpu_list(policy.nodes().as_deref().unwrap_or_default(), "/linux/memoryPolicy/nodes")?;
-        let mode = memory_mode(policy.mode(), nodes.is_empty())?;
+        let nodes = policy.nodes().as_deref().unwrap_or_default();
+        let nodes = bit_list("memory policy nodes", nodes, "/linux/memoryPolicy/nodes")?;
+        let mode = memory_mode(policy.mode(), count(&nodes))?;
         let flags = list(policy.flags()).iter().fold(0, |flags, flag| flags | memory_flag(*flag));
         draft.add("/linux/memoryPolicy", Step::MemoryPolicy { mode: mode | flags, nodes });
     }
@@ -95,7 +96,7 @@ fn scheduler_flag(flag: LinuxSchedulerFlag) -> u64 {
     }
 }
 
-fn memory_mode(mode: MemoryPolicyModeType, no_nodes: bool) -> Result<i32> {
+fn memory_mode(mode: MemoryPolicyModeType, nodes: u32) -> Result<i32> {
     let (number, wants_nodes) = match mode {
         MemoryPolicyModeType::MpolDefault => (0, Some(false)),
         MemoryPolicyModeType::MpolPreferred => (1, None),
@@ -105,11 +106,12 @@ fn memory_mode(mode: MemoryPolicyModeType, no_nodes: bool) -> Result<i32> {
         MemoryPolicyModeType::MpolPreferredMany => (5, Some(true)),
         MemoryPolicyModeType::MpolWeightedInterleave => (6, Some(true)),
     };
+    let refused = |wants: String| {
+        Err(invalid("/linux/memoryPolicy/nodes", format!("memory policy mode requires {wants}")))
+    };
     match wants_nodes {
-        Some(true) if no_nodes => {
-            Err(invalid("/linux/memoryPolicy/nodes", "this mode needs at least one node"))
-        }
-        Some(false) if !no_nodes => Err(invalid("/linux/memoryPolicy/nodes", "this mode takes no nodes")),
+        Some(true) if nodes == 0 => refused("at least one node but got 0".to_owned()),
+        Some(false) if nodes > 0 => refused(format!("0 nodes but got {nodes}")),
         _ => Ok(number),
     }
 }
@@ -126,7 +128,7 @@ fn memory_flag(flag: MemoryPolicyFlagType) -> i32 {
 pub(super) fn exec_affinity(draft: &mut Draft, process: &Process) -> Result<()> {
     if let Some(initial) = process.exec_cpu_affinity().as_ref().and_then(|a| a.initial().as_ref()) {
         let place = "/process/execCPUAffinity/initial";
-        draft.add(place, Step::Affinity(cpu_list(initial, place)?));
+        draft.add(place, Step::Affinity(bit_list("CPU list", initial, place)?));
     }
     Ok(())
 }
@@ -135,15 +137,15 @@ pub(super) fn exec_affinity(draft: &mut Draft, process: &Process) -> Result<()> 
 pub(super) fn exec_affinity_final(draft: &mut Draft, process: &Process) -> Result<()> {
     if let Some(last) = process.exec_cpu_affinity().as_ref().and_then(|a| a.cpu_affinity_final().as_ref()) {
         let place = "/process/execCPUAffinity/final";
-        draft.add(place, Step::Affinity(cpu_list(last, place)?));
+        draft.add(place, Step::Affinity(bit_list("CPU list", last, place)?));
     }
     Ok(())
 }
 
 /// "0-3,7" as a bit mask.
-fn cpu_list(text: &str, place: &str) -> Result<Vec<u64>> {
+fn bit_list(what: &str, text: &str, place: &str) -> Result<Vec<u64>> {
     const MOST: usize = 8192;
-    let bad = || invalid(place, format!("invalid list {text:?}: it must be like 0-3,7"));
+    let bad = || invalid(place, format!("invalid {what} {text:?}: it must be like 0-3,7"));
     let mut mask = Vec::new();
     for range in text.split(',').map(str::trim).filter(|range| !range.is_empty()) {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
@@ -160,6 +162,10 @@ fn cpu_list(text: &str, place: &str) -> Result<Vec<u64>> {
     Ok(mask)
 }
 
+fn count(mask: &[u64]) -> u32 {
+    mask.iter().map(|word| word.count_ones()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -167,11 +173,11 @@ mod tests {
 
     #[test]
     fn lists_of_cpus() {
-        assert_eq!(cpu_list("0-3,7", "").unwrap(), [0b1000_1111]);
-        assert_eq!(cpu_list("64", "").unwrap(), [0, 1]);
-        assert!(cpu_list("", "").unwrap().is_empty());
+        assert_eq!(bit_list("", "0-3,7", "").unwrap(), [0b1000_1111]);
+        assert_eq!(bit_list("", "64", "").unwrap(), [0, 1]);
+        assert!(bit_list("", "", "").unwrap().is_empty());
         for bad in ["3-1", "x", "1-", "9999999"] {
-            assert!(cpu_list(bad, "").is_err(), "{bad}");
+            assert!(bit_list("", bad, "").is_err(), "{bad}");
         }
     }
 }

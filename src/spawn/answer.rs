@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Answers init's reports until it is ready.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::{Child, Host, maps, words};
 use crate::channel::Report;
 use crate::error::{Error, Result, While};
 use crate::plan::Plan;
-use crate::step::Step;
-use crate::sys::process::{self, Exit};
+use crate::step::{BindMount, Planned, Source, Step};
+use crate::sys::process::{self, Exit, Limit};
 use crate::sys::{self, Errno};
 
-pub(super) fn until_ready(plan: &Plan, child: &Child, host: &mut impl Host) -> Result<()> {
+pub(super) fn until_ready(plan: &Plan, fds: &[OwnedFd], child: &Child, host: &mut impl Host) -> Result<()> {
     if let Some(score) = plan.oom_score_adj {
         write_oom_score(child.pid, score)?;
     }
@@ -20,7 +20,7 @@ pub(super) fn until_ready(plan: &Plan, child: &Child, host: &mut impl Host) -> R
             Some(Report::Cgroup) => host.cgroup(child)?,
             Some(Report::Maps) => {
                 maps::write(child.pid, plan.id_maps.as_ref())?;
-                raise_limits(plan, child.pid)?;
+                raise_limits(plan, child.pid, |limit| limit.resource != libc::RLIMIT_NOFILE)?;
             }
             Some(Report::Hooks(point)) => host.hooks(point, child)?,
             Some(Report::SeccompFd(number)) => {
@@ -28,12 +28,33 @@ pub(super) fn until_ready(plan: &Plan, child: &Child, host: &mut impl Host) -> R
                     .or_unable(|| "take the seccomp listener".into())?;
                 host.seccomp_listener(listener, child)?;
             }
-            Some(Report::Ready) => return verify_seccomp(plan, child.pid),
+            Some(Report::Mount { fd, step }) => map_ids(plan, fds, child, fd, step)?,
+            Some(Report::Ready) => {
+                // Not before init has opened its last: it holds a descriptor for each mount of the config.
+                raise_limits(plan, child.pid, |limit| limit.resource == libc::RLIMIT_NOFILE)?;
+                return verify_seccomp(plan, child.pid);
+            }
             Some(Report::Failed(failure)) => return Err(words::failed(plan, &failure)),
             None => return Err(ended(child)),
         }
         child.go()?;
     }
+}
+
+/// Of a mount that only init can open, as earlier mounts have put it into the root: to map ids is a right
+/// over the filesystem, which init has lost in a user namespace. It is attached nowhere yet.
+fn map_ids(plan: &Plan, fds: &[OwnedFd], child: &Child, number: i32, step: usize) -> Result<()> {
+    let Some(Planned { step: Step::Bind(bind), place }) = plan.steps.get(step) else {
+        return Err(Error::new("init broke the protocol"));
+    };
+    let BindMount { source: Source::InRoot(source), idmap: Some(idmap), .. } = bind else {
+        return Err(Error::new("init broke the protocol"));
+    };
+    let mount = process::pidfd_getfd(child.pidfd.as_fd(), number)
+        .or_unable(|| "take a mount from init".into())
+        .map_err(|error| error.at(place))?;
+    sys::mount::map_ids(mount.as_fd(), idmap.depth, fds[idmap.slot.0].as_fd())
+        .map_err(|errno| words::idmap_failed(&source.0, errno).at(place))
 }
 
 /// A filter that was loaded, and is not there, must not start a container.
@@ -81,8 +102,8 @@ fn write_oom_score(pid: i32, score: i32) -> Result<()> {
     }
 }
 
-fn raise_limits(plan: &Plan, pid: i32) -> Result<()> {
-    for (i, limit) in plan.limits.iter().enumerate() {
+fn raise_limits(plan: &Plan, pid: i32, which: fn(&Limit) -> bool) -> Result<()> {
+    for (i, limit) in plan.limits.iter().enumerate().filter(|(_, limit)| which(limit)) {
         process::set_limit(pid, limit)
             .or_unable(|| format!("set resource limit {}", limit.resource))
             .map_err(|error| error.at(format!("/process/rlimits/{i}")))?;

@@ -127,7 +127,7 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     drop(work);
     let child = Child { pid, pidfd, channel: parent_end, kept: false };
     netdev::move_all(plan, &fds, &child)?;
-    answer::until_ready(plan, &child, host)?;
+    answer::until_ready(plan, &fds, &child, host)?;
     Ok(child)
 }
 

@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::{maps, words};
 use crate::error::{Error, Result, While};
-use crate::plan::{Foreign, IdMapped, Plan, Request};
+use crate::plan::{Foreign, Plan, Request};
 use crate::spec::c_string;
+use crate::step::IdMapped;
 use crate::sys;
 use crate::sys::process::{self, NEWCGROUP, NEWIPC, NEWNET, NEWPID, NEWTIME, NEWUTS};
 

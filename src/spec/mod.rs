@@ -56,15 +56,22 @@ fn parse<T: DeserializeOwned>(
 
 /// Names line, column and property: where the parser stopped is where the property is.
 fn explain(bytes: &[u8], file: &str, refused: &serde_json::Error) -> Error {
-    let error = Error::new(format!("unable to parse {file}")).because(refused.to_string());
+    let error = |what: String| Error::new(what).because(refused.to_string());
     // What is no JSON at all has no properties.
-    if !refused.is_data() {
-        return error;
-    }
-    match pointer::at(bytes, refused.line(), refused.column()) {
-        Some(pointer) if !pointer.is_empty() => error.at(pointer),
-        _ => error,
-    }
+    let pointer = if refused.is_data() { pointer::at(bytes, refused.line(), refused.column()) } else { None };
+    let Some(pointer) = pointer.filter(|pointer| !pointer.is_empty()) else {
+        return error(format!("unable to parse {file}"));
+    };
+    let what = match pointer.strip_prefix("/linux/memoryPolicy") {
+        // runc's own words, which its callers and tests look for.
+        Some(flag) if flag.starts_with("/flags/") => "invalid memory policy flag".to_owned(),
+        Some("/mode") => "invalid memory policy mode".to_owned(),
+        Some(_) if refused.to_string().starts_with("missing field `mode`") => {
+            "invalid memory policy mode".to_owned()
+        }
+        _ => format!("unable to parse {file}"),
+    };
+    error(what).at(pointer)
 }
 
 /// An optional list as a slice: absent, null and empty mean the same everywhere but where said.
@@ -103,6 +110,26 @@ mod tests {
             (
                 "{\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"foo\"}]}}",
                 "unable to parse config.json (config.json: /linux/namespaces/1/type): unknown variant `foo`",
+            ),
+            (
+                "{\"linux\":{\"memoryPolicy\":{}}}",
+                "invalid memory policy mode (config.json: /linux/memoryPolicy): missing field `mode`",
+            ),
+            (
+                "{\"linux\":{\"memoryPolicy\":{\"nodes\":\"0\"}}}",
+                "invalid memory policy mode (config.json: /linux/memoryPolicy/nodes): missing field `mode`",
+            ),
+            (
+                "{\"linux\":{\"memoryPolicy\":{\"mode\":\"X\"}}}",
+                "invalid memory policy mode (config.json: /linux/memoryPolicy/mode): unknown variant `X`",
+            ),
+            (
+                "{\"linux\":{\"memoryPolicy\":{\"mode\":\"MPOL_LOCAL\",\"flags\":[\"X\"]}}}",
+                "invalid memory policy flag (config.json: /linux/memoryPolicy/flags/0): unknown variant `X`",
+            ),
+            (
+                "{\"linux\":{\"memoryPolicy\":{\"nodes\":0}}}",
+                "unable to parse config.json (config.json: /linux/memoryPolicy/nodes): invalid type: integer",
             ),
             ("{} x", "unable to parse config.json: trailing characters at line 1 column 4"),
             ("{\"hostname\":\"a\",\"hostname\":\"b\"}", "duplicate field `hostname`"),

@@ -147,3 +147,37 @@ fn twenty_mappings_leave_nothing_open() {
     let c = c.set("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": 20, "hard": 20 }]));
     assert_eq!(c.sh("stat -c %u /mnt/3/0 /mnt/19/0; ls /proc/self/fd").says(), "3\n19\n0\n1\n2\n3");
 }
+
+/// The limit is the container's, not that of what makes it; in a user namespace it is the parent that sets it.
+#[test]
+fn more_mounts_than_the_container_may_open_files() {
+    only_tare!("runc 1.1 has no id-mapped mounts");
+    let c = (0..20).fold(with_files(&[(0, 0)]).userns(), |c, n| {
+        let source = c.path("dir");
+        c.mount(json!({ "source": source, "destination": format!("/mnt/{n}"), "options": ["bind", "idmap"] }))
+    });
+    let c = c.set("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": 20, "hard": 20 }]));
+    let c = c.sh("stat -c %u /mnt/0/0 /mnt/19/0; ulimit -n; ulimit -Hn");
+    assert_eq!(c.says(), "0\n0\n20\n20");
+    let up = c.sh("sleep 100").up();
+    assert_eq!(up.exec(&[], &["sh", "-c", "ulimit -n"]).ok().stdout(), "20\n");
+}
+
+/// Only init sees what the mounts before have put there; the parent maps what it opens.
+#[test]
+fn source_in_the_root_behind_earlier_mounts() {
+    only_tare!("runc 1.1 has no id-mapped mounts");
+    let maps = json!({ "uidMappings": map(0, 1000, 10), "gidMappings": map(0, 2000, 10) });
+    let with = |c: Container, options: &[&str], more: Value| {
+        let mut again = json!({ "source": c.rootfs("mnt"), "destination": "/again", "options": options });
+        again.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        mount(c, &["bind"], json!({})).mount(again).sh("cd /again; stat -c '%n %u %g' *")
+    };
+    assert_eq!(with(with_files(&[(3, 4)]), &["bind"], maps.clone()).says(), "3 1003 2004");
+    let maps = json!({ "uidMappings": map(0, 100_000, 10), "gidMappings": map(0, 100_000, 10) });
+    assert_eq!(with(with_files(&[(3, 4)]).userns(), &["rbind"], maps).says(), "3 3 4");
+    let c = with(with_files(&[(3, 4)]).userns(), &["bind", "idmap"], json!({}));
+    assert_eq!(c.says(), "3 3 4");
+    let out = c.cmd(&["explain", "--bundle", "."]).ok().stdout();
+    assert!(out.contains("which has its uids mapped 0:100000:65536"), "{out}");
+}

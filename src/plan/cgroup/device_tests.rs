@@ -155,6 +155,18 @@ fn rules_apply_in_order() {
     }
 }
 
+/// A letter more that names nothing, as runc's clients write it.
+#[test]
+fn an_a_among_the_letters_adds_nothing() {
+    let open = |access: &str| {
+        let rule = json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": access });
+        rules(json!([{ "allow": false, "access": "rwm" }, rule])).unwrap()
+    };
+    assert_eq!(open("rwa"), open("rw"));
+    assert!(permits(&open("ra"), 'c', 1, 11, "r"));
+    assert!(!permits(&open("ra"), 'c', 1, 11, "w"));
+}
+
 #[test]
 fn numbers_beyond_the_sign_bit_are_told_apart() {
     let config = json!([{ "allow": true, "type": "c", "major": 4_294_967_295u32, "minor": 2_147_483_648u32, "access": "r" }]);

@@ -50,12 +50,14 @@ impl Access {
     pub const WRITE: Access = Access(4);
     pub const ALL: Access = Access(7);
 
-    /// None for anything but the letters r, w and m.
+    /// None for anything but the letters r, w and m, and a, which adds nothing: runc passes over it, and
+    /// clients write "rwa".
     pub fn parse(letters: &str) -> Option<Access> {
         letters.chars().try_fold(Access(0), |access, letter| match letter {
             'r' => Some(access.union(Access::READ)),
             'w' => Some(access.union(Access::WRITE)),
             'm' => Some(access.union(Access::MKNOD)),
+            'a' => Some(access),
             _ => None,
         })
     }

@@ -350,6 +350,12 @@ fn invalid_values_name_their_field() {
         ),
         (
             Version::V1,
+            json!({ "devices": [{ "allow": true, "access": "a" }] }),
+            "invalid device access \"a\"",
+            "devices/0/access",
+        ),
+        (
+            Version::V1,
             json!({ "devices": [{ "allow": true, "type": "p", "access": "r" }] }),
             "invalid cgroup device type \"p\"",
             "devices/0/type",

@@ -330,9 +330,10 @@ fn memory_policies_and_seccomp() {
     refused(
         Case::small,
         &[
-            ("/linux/memoryPolicy", policy("MPOL_BIND", ""), nodes),
-            ("/linux/memoryPolicy", policy("MPOL_LOCAL", "0"), nodes),
+            ("/linux/memoryPolicy", policy("MPOL_BIND", ""), "mode requires at least one node but got 0"),
+            ("/linux/memoryPolicy", policy("MPOL_LOCAL", "0-7"), "mode requires 0 nodes but got 8"),
             ("/linux/memoryPolicy", policy("MPOL_BIND", "3-1"), nodes),
+            ("/linux/memoryPolicy", policy("MPOL_BIND", "0-9876543210"), "invalid memory policy nodes"),
             ("/linux/memoryPolicy", policy("MPOL_X", "0"), "(config.json: /linux/memoryPolicy/mode)"),
             ("/linux/personality", json!({ "domain": "X" }), "(config.json: /linux/personality/domain)"),
             (
