@@ -456,7 +456,9 @@ pub fn memfd(name: &CStr) -> Result<OwnedFd> {
     }
 }
 
-const SEALS: i32 = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+/// F_SEAL_WRITE would say no more where nothing is mapped for writing, but first waits for whoever holds a page (reclaim,
+/// migration), and gives up with EBUSY.
+const SEALS: i32 = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_FUTURE_WRITE;
 
 /// No byte of the memfd can change any more, for anyone.
 pub fn seal(fd: BorrowedFd<'_>) -> Result<()> {

@@ -52,6 +52,7 @@ fn parallel_execs() {
 
 #[test]
 fn one_start_wins() {
+    only_tare!("a start of runc 1.1 that has lost now and then waits for ever");
     let c = Container::new().args(&["sleep", "1000"]);
     c.create(&[]).ok();
     let all: Vec<_> = (0..8).map(|_| Running::spawn(c.on("start", &[]))).collect();

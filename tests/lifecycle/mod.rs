@@ -51,6 +51,7 @@ mod run;
 mod scheduling;
 mod seccomp;
 mod seccomp_agent;
+mod seccomp_trace;
 mod spec;
 mod special_mounts;
 mod start;
