@@ -224,6 +224,8 @@ pub struct BindMount {
     pub unnamed: Attr,
     /// Flags that `attr` clears, and must not find on the source.
     pub locked: u64,
+    /// The access-time mode that the source must have already.
+    pub access_time: Option<u64>,
     /// It and all mounts below it (`rro` and its family).
     pub tree_attr: Attr,
     pub propagation: (u64, Depth),

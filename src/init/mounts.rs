@@ -189,6 +189,11 @@ fn set_all(tree: BorrowedFd<'_>, bind: &BindMount) -> Done {
     if bind.locked != 0 && fs::mount_flags(tree)? & bind.locked != 0 {
         return Err(Errno::EPERM.into());
     }
+    if let Some(wanted) = bind.access_time
+        && mount::access_time(fs::mount_flags(tree)?) != wanted
+    {
+        return Err(Errno::EPERM.into());
+    }
     match set(tree, Depth::One, &bind.unnamed) {
         // Locked: the mount comes from a more privileged namespace.
         Err(Fault { errno: Errno::EPERM, .. }) => {}

@@ -118,7 +118,7 @@ fn bind(
     let Parsed { attr, tree_attr, .. } = parsed;
     // Without one asked for, a bind mount is private: nothing of the container flows to the host.
     let propagation = parsed.propagation.unwrap_or((libc::MS_PRIVATE, Depth::Tree));
-    let (unnamed, locked) = inherited(&attr, world.parent_opens);
+    let (unnamed, locked, access_time) = inherited(&attr, world.parent_opens);
     draft.add(
         place,
         Step::Bind(BindMount {
@@ -129,6 +129,7 @@ fn bind(
             attr,
             unnamed,
             locked,
+            access_time,
             tree_attr,
             propagation,
         }),
@@ -139,17 +140,18 @@ fn bind(
 /// As with mount(8): no flag at all leaves a mount as its source is; any flag, and those that are not named
 /// are off. But a user namespace may not take off what the host has locked (mount_namespaces(7)); the parent
 /// opens the mounts of one, so that the kernel would not mind.
-fn inherited(attr: &Attr, in_user_namespace: bool) -> (Attr, u64) {
+fn inherited(attr: &Attr, in_user_namespace: bool) -> (Attr, u64, Option<u64>) {
     const LOCKABLE: u64 = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
     let locked = if in_user_namespace { LOCKABLE } else { 0 };
     const ACCESS_TIME: u64 = ATTR_ATIME | ATTR_NODIRATIME;
     let named = attr.set | attr.clear;
     let mut clear = if named == 0 { 0 } else { (LOCKABLE | ATTR_NOSYMFOLLOW) & !named & !locked };
     // One of these is all of them, and none is as it was.
-    if named & ACCESS_TIME != 0 && !in_user_namespace {
+    let access_time = (named & ACCESS_TIME != 0).then_some(attr.set & ACCESS_TIME);
+    if access_time.is_some() && !in_user_namespace {
         clear |= ACCESS_TIME & !named;
     }
-    (Attr { clear, ..Attr::default() }, attr.clear & locked)
+    (Attr { clear, ..Attr::default() }, attr.clear & locked, access_time.filter(|_| in_user_namespace))
 }
 
 fn filesystem(
@@ -262,6 +264,7 @@ pub(super) fn add_notify(draft: &mut Draft, options: &Options<'_>) -> Result<()>
             attr: Attr::default(),
             unnamed: Attr::default(),
             locked: 0,
+            access_time: None,
             tree_attr: Attr::default(),
             propagation: (libc::MS_PRIVATE, Depth::Tree),
         }),

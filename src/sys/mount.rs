@@ -119,6 +119,16 @@ pub fn map_ids(mount: BorrowedFd<'_>, depth: Depth, user: BorrowedFd<'_>) -> Res
     set_attr(mount, depth, &Attr { set: ATTR_IDMAP, userns, ..Attr::default() })
 }
 
+/// The access-time mode among a mount's flags, in the bits of mount_setattr(2).
+pub fn access_time(flags: u64) -> u64 {
+    let mode = match flags & (libc::ST_NOATIME | libc::ST_RELATIME) {
+        0 => ATTR_STRICTATIME,
+        libc::ST_RELATIME => ATTR_RELATIME,
+        _ => ATTR_NOATIME,
+    };
+    mode | if flags & libc::ST_NODIRATIME != 0 { ATTR_NODIRATIME } else { 0 }
+}
+
 /// Attaches a mount on what `target` is open on.
 pub fn move_mount(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
     const F_EMPTY_PATH: u32 = 0x4;

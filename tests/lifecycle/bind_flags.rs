@@ -85,6 +85,27 @@ fn cannot_be_taken_off_in_a_user_namespace() {
     }
 }
 
+/// All of the mode is locked (mount_namespaces(7)); the same again is no change.
+#[test]
+fn access_time_cannot_change_in_a_user_namespace() {
+    only_tare!("runc does so from 1.2 on");
+    let with =
+        |source: &Source, option| Container::new().userns().bind(source.path(), "/mnt", &["bind", option]);
+    for (host, options) in [
+        ("noatime", ["strictatime", "relatime"]),
+        ("relatime", ["noatime", "nodiratime"]),
+        ("strictatime", ["relatime", "nodiratime"]),
+        ("nodiratime", ["strictatime", "noatime"]),
+    ] {
+        let source = Source::new(host);
+        for option in options {
+            with(&source, option).run(&[]).fails(1, "operation not permitted");
+        }
+        with(&source, host).run(&[]).ok();
+        with(&source, "norelatime").run(&[]).ok();
+    }
+}
+
 /// To clear the access-time mode is no mode; to name another is.
 #[test]
 fn access_time_changes_when_a_mode_is_named() {
