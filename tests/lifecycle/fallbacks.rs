@@ -57,14 +57,25 @@ const LOOK: &str = r#"
 "#;
 
 /// Left out is what mount(2) gives another value that means the same: a mount's source, "ro" for the whole file system
-/// beside that of the mount.
+/// beside that of the mount. Peer groups, whose numbers are the kernel's, are numbered as they come.
 fn look(syscalls: &[c_long], container: Container) -> String {
     let c = container.sh(LOOK);
     let out = finish(without(syscalls, c.on("run", &[]))).ok().stdout();
     let (table, rest) = out.split_once("----\n").unwrap();
+    let mut groups = Vec::new();
     let lines = mounts(table).map(|m| {
+        let propagation = m.propagation.iter().map(|group| {
+            let Some((kind, number)) = group.split_once(':') else { return group.clone() };
+            let known = groups.iter().position(|known| known == number);
+            let place = known.unwrap_or_else(|| {
+                groups.push(number.to_owned());
+                groups.len() - 1
+            });
+            format!("{kind}:{place}")
+        });
+        let propagation: Vec<_> = propagation.collect();
         let data = m.data.trim_start_matches("ro").trim_start_matches("rw");
-        format!("{:?} {:?} {:?} {} {data}\n", m.at, m.flags, m.propagation, m.fs)
+        format!("{:?} {:?} {:?} {} {data}\n", m.at, m.flags, propagation, m.fs)
     });
     lines.collect::<String>() + rest
 }

@@ -13,21 +13,32 @@ nix::ioctl_readwrite!(notif_send, b'!', 1, libc::seccomp_notif_resp);
 
 /// Waits for one notification; the answer is this errno, or to go on with the syscall. Its caller's pid comes back.
 pub(super) fn answer(listener: &OwnedFd, errno: Option<i32>) -> i32 {
+    let asked = question(listener);
+    reply(listener, &asked, errno);
+    asked.pid.cast_signed()
+}
+
+/// Its caller waits for the reply.
+fn question(listener: &OwnedFd) -> libc::seccomp_notif {
     let mut waiting = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     assert_eq!(poll(&mut waiting, PollTimeout::from(30_000_u16)).unwrap(), 1, "a notification");
-    // SAFETY: zeroes are valid for both, and the kernel demands them of what it fills in.
-    let (mut asked, mut said): (libc::seccomp_notif, libc::seccomp_notif_resp) =
-        unsafe { std::mem::zeroed() };
-    // SAFETY: the listener's own ioctls, each with its struct.
+    // SAFETY: zeroes are valid, and the kernel demands them of what it fills in.
+    let mut asked: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    // SAFETY: the listener's own ioctl with its struct.
     unsafe { notif_recv(listener.as_raw_fd(), &raw mut asked) }.unwrap();
+    asked
+}
+
+fn reply(listener: &OwnedFd, asked: &libc::seccomp_notif, errno: Option<i32>) {
+    // SAFETY: zeroes are valid.
+    let mut said: libc::seccomp_notif_resp = unsafe { std::mem::zeroed() };
     said.id = asked.id;
     match errno {
         Some(errno) => said.error = -errno,
         None => said.flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap(),
     }
-    // SAFETY: as above.
+    // SAFETY: the listener's own ioctl with its struct.
     unsafe { notif_send(listener.as_raw_fd(), &raw mut said) }.unwrap();
-    asked.pid.cast_signed()
 }
 
 fn with_agent() -> (Container, FdSocket) {
@@ -100,8 +111,9 @@ fn pids_are_those_of_the_runtimes_namespace() {
     c.run(&["--detach"]).ok();
     let (text, listener) = agent.receive();
     let told: Value = serde_json::from_str(&text).unwrap();
-    let asking = answer(&listener, Some(28));
-    let parent = std::fs::read_to_string(format!("/proc/{asking}/stat")).unwrap();
+    let asked = question(&listener);
+    let parent = std::fs::read_to_string(format!("/proc/{}/stat", asked.pid)).unwrap();
+    reply(&listener, &asked, Some(libc::ENOSPC));
     let parent: i32 = parent.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
     // mkdir is a child of init's, which is 1 inside.
     assert_eq!((&told["pid"], &told["state"]["pid"]), (&json!(parent), &json!(parent)));
