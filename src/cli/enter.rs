@@ -205,7 +205,7 @@ fn with_capabilities(mut caps: LinuxCapabilities, names: &[String]) -> Result<Li
     Ok(caps)
 }
 
-fn plan_options(
+pub(super) fn plan_options(
     state: &State,
     preserve_fds: u32,
     listen_fds: Option<(u32, Option<String>)>,

@@ -2,7 +2,6 @@
 //! The hooks `startContainer`: last before the container's program, and with no more rights than it, since they run
 //! what the image has under their names.
 
-use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use oci_spec::runtime::Spec;
@@ -49,17 +48,8 @@ fn start_inside(
 ) -> Result<Born> {
     let cgroup = destroy::cgroup_of(state)?;
     let options = plan::Options {
-        id: &state.id,
-        bundle: &state.bundle,
-        rootfs: &state.rootfs,
-        no_pivot: false,
-        keyring: state.keyring.clone().and_then(|name| CString::new(name).ok()),
-        preserve_fds: 0,
-        listen_fds: None,
-        notify_dir: None,
-        wait_for_start: false,
         adopted: cgroup.as_ref().is_some_and(Cgroup::is_users),
-        privileged: enter::is_privileged()?,
+        ..enter::plan_options(state, 0, None)?
     };
     let plan = plan::hook(program, spec, &options, state.namespaces)?;
     let join = enter::join(cgroup.as_ref(), None)?;
