@@ -12,6 +12,7 @@ mod maps;
 mod netdev;
 pub mod notify;
 mod requests;
+mod verify;
 mod words;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

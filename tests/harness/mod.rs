@@ -23,12 +23,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub(crate) use command::{Output, Running, after, finish, wait_for};
+pub(crate) use command::{Output, Running, after, finish, hold, release, spawn_held, text, wait_for};
 pub(crate) use config::base;
 pub(crate) use enosys::without;
 pub(crate) use fd_socket::FdSocket;
 pub(crate) use host::{has_systemd, is_v2, needs};
-pub(crate) use left::{alive, cgroup_mounts, processes};
+pub(crate) use left::{alive, cgroup_mounts, left, processes};
 pub(crate) use mountinfo::{Mount, mounts};
 pub(crate) use pty::Terminal;
 
