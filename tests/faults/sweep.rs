@@ -51,22 +51,22 @@ fn sweep(name: &str, c: Container, verb: Verb, in_ci: usize) {
 
 #[test]
 fn create() {
-    sweep("create", rich(), Verb::Create, 60);
+    sweep("create", rich(), Verb::Create, 40);
 }
 
 #[test]
 fn start() {
-    sweep("start", rich(), Verb::Start, 30);
+    sweep("start", rich(), Verb::Start, 20);
 }
 
 #[test]
 fn run() {
-    sweep("run", rich(), Verb::Run, 60);
+    sweep("run", rich(), Verb::Run, 40);
 }
 
 #[test]
 fn exec() {
-    sweep("exec", rich(), Verb::Exec, 60);
+    sweep("exec", rich(), Verb::Exec, 30);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn resume() {
 
 #[test]
 fn update() {
-    sweep("update", rich(), Verb::Update, 30);
+    sweep("update", rich(), Verb::Update, 15);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn state() {
 
 #[test]
 fn delete() {
-    sweep("delete", rich(), Verb::Delete, 30);
+    sweep("delete", rich(), Verb::Delete, 20);
 }
 
 #[test]
