@@ -112,6 +112,8 @@ const LIKELY: &[(Errno, &[i64])] = &[
             libc::SYS_fsconfig,
         ],
     ),
+    // It has no failure but these, which the standard library knows.
+    (Errno::ENOSYS, &[libc::SYS_getrandom]),
     (Errno::ECHILD, &[libc::SYS_wait4, libc::SYS_waitid]),
     (Errno::ENOMEM, &[libc::SYS_poll, libc::SYS_seccomp, libc::SYS_bpf]),
     (Errno::EACCES, &[libc::SYS_execve, libc::SYS_execveat]),

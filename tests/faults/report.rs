@@ -55,7 +55,9 @@ impl Report {
             Some((link, _)) => format!("its own {link}"),
             None => line.to_owned(),
         });
-        let process = process.lines().filter(is_kept).map(str::to_owned);
+        // Of a hierarchy that somebody mounts meanwhile every process is in the root.
+        let is_root = |line: &&str| line.ends_with(":/") && !line.contains('\t');
+        let process = process.lines().filter(is_kept).filter(|l| !is_root(l)).map(str::to_owned);
         Some(Self(process.chain(mounts.lines().map(mount)).chain(rest).collect()))
     }
 
