@@ -33,7 +33,7 @@ pub(super) fn until_ready(plan: &Plan, fds: &[OwnedFd], child: &Child, host: &mu
             Some(Report::Ready) => {
                 // Not before init has opened its last: it holds a descriptor for each mount of the config.
                 raise_limits(plan, child.pid, |limit| limit.resource == libc::RLIMIT_NOFILE)?;
-                return verify(plan, child.pid);
+                return verify(plan, fds, child.pid, host.container());
             }
             Some(Report::Failed(failure)) => return Err(words::failed(plan, &failure)),
             None => return Err(ended(child)),
