@@ -29,7 +29,7 @@ fn environment_and_descriptors_are_the_hooks_own() {
     for env in [json!(null), json!([]), json!(["A=1", "PATH=/bin"])] {
         let mut c = Container::new().writable().config(|c| {
             c["process"]["env"] =
-                json!(["PATH=/evil", "LD_PRELOAD=/evil.so", "LD_LIBRARY_PATH=/evil", "BASH_ENV=/evil"]);
+                json!(["PATH=/bin", "LD_PRELOAD=/evil.so", "LD_LIBRARY_PATH=/evil", "BASH_ENV=/evil"]);
         });
         for kind in KINDS {
             let hook = hook(&c, kind, &env);

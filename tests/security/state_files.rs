@@ -99,11 +99,9 @@ fn state_names_no_path_outside_of_cgroups() {
         state["init"] = json!(null);
         fs::write(&file, state.to_string()).unwrap();
         let out = c.delete(&["--force"]);
-        assert!(out.code > 0 || canary.at("file").exists(), "{path}");
+        says_no(&out, "cgroup");
         canary.intact_after(&path);
-        if !file.exists() {
-            panic!("{path}: deleted, with all its cgroups: {}", out.stderr());
-        }
+        assert!(file.exists(), "{path}: the container is forgotten, its cgroups are not removed");
     }
     fs::write(&file, own).unwrap();
 }
@@ -147,7 +145,7 @@ fn ids_name_one_directory() {
 /// Whatever the umask: nobody else reads what is in the state directory.
 #[test]
 fn modes_do_not_depend_on_the_umask() {
-    for umask in ["0", "077", "0777"] {
+    for umask in ["0", "077"] {
         let c = Container::new().args(&["sleep", "1000"]);
         finish(after(&format!("umask {umask}"), &c.on("run", &["--detach"]))).ok();
         let mode = |path: std::path::PathBuf| {
