@@ -86,7 +86,6 @@ fn names_are_one_word_of_a_file() {
         ("/linux/resources/network/priorities", json!([{ "name": "a/b", "priority": 1 }])),
         ("/linux/resources/rdma", json!({ "mlx\nmlx": { "hcaHandles": 1 } })),
         ("/linux/resources/rdma", json!({ "": { "hcaHandles": 1 } })),
-        ("/linux/resources/cpu/cpus", json!("0\n1")),
         ("/linux/resources/cpu/cpus", json!("../0")),
         ("/linux/resources/cpu/mems", json!("0;1")),
         ("/linux/intelRdt", json!({ "closID": "../x", "l3CacheSchema": "L3:0=f" })),

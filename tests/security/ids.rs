@@ -174,10 +174,11 @@ fn capability_of_exec_is_not_inheritable() {
 #[test]
 fn capabilities_of_a_file_are_not_inherited() {
     let c = Container::new().writable().config(|c| c["process"]["noNewPrivileges"] = json!(false));
-    fs::copy("/bin/busybox", c.rootfs("bin/cap")).unwrap();
+    fs::create_dir(c.rootfs("cap")).unwrap();
+    fs::copy("/bin/busybox", c.rootfs("cap/busybox")).unwrap();
     // security.capability, revision 2: permitted none, inheritable CAP_NET_RAW (13), effective on.
     let cap: [u8; 20] = [1, 0, 0, 2, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let path = std::ffi::CString::new(c.rootfs("bin/cap").to_str().unwrap()).unwrap();
+    let path = std::ffi::CString::new(c.rootfs("cap/busybox").to_str().unwrap()).unwrap();
     // SAFETY: two strings and a buffer that outlive the call.
     let rc = unsafe {
         libc::setxattr(path.as_ptr(), c"security.capability".as_ptr(), cap.as_ptr().cast(), cap.len(), 0)
@@ -186,7 +187,7 @@ fn capabilities_of_a_file_are_not_inherited() {
         return eprintln!("skipped: the file system here takes no capabilities of files");
     }
     let c = c.set("/process/user", json!({ "uid": 1000, "gid": 1000 }));
-    let c = c.args(&["/bin/cap", "grep", "CapEff", "/proc/self/status"]);
+    let c = c.args(&["/cap/busybox", "grep", "CapEff", "/proc/self/status"]);
     assert_eq!(c.says(), "CapEff:\t0000000000000000");
 }
 

@@ -11,10 +11,12 @@ use serde_json::json;
 
 use crate::harness::{Container, finish};
 
+type Kind = (&'static str, fn(&Container));
+
 /// HOME is asked of a passwd file that is none; it is "/", and nobody waits or reads on and on.
 #[test]
 fn passwd_that_is_no_file_is_not_read() {
-    let kinds: &[(&str, fn(&Container))] = &[
+    let kinds: &[Kind] = &[
         ("fifo", |c| {
             nix::unistd::mkfifo(&c.rootfs("etc/passwd"), nix::sys::stat::Mode::from_bits_truncate(0o666))
                 .unwrap()
@@ -34,7 +36,7 @@ fn passwd_that_is_no_file_is_not_read() {
         ("3 GB of nothing", |c| fs::File::create(c.rootfs("etc/passwd")).unwrap().set_len(3 << 30).unwrap()),
         ("mode 000", |c| {
             fs::write(c.rootfs("etc/passwd"), "").unwrap();
-            fs::set_permissions(c.rootfs("etc/passwd"), std::os::unix::fs::PermissionsExt::from_mode(0))
+            fs::set_permissions(c.rootfs("etc/passwd"), std::os::unix::fs::PermissionsExt::from_mode(0o0))
                 .unwrap();
         }),
         ("a line of 2 MB", |c| fs::write(c.rootfs("etc/passwd"), vec![b'x'; 2 << 20]).unwrap()),
