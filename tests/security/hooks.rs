@@ -11,9 +11,9 @@ use crate::harness::{Container, after, finish};
 const KINDS: [&str; 5] = ["prestart", "createRuntime", "createContainer", "poststart", "poststop"];
 
 /// Prints what it has; `set` is the shell's, so env -0 of the kernel's own record is read.
-const SCRIPT: &str = "cat >/dev/null; { tr '\\0' ' ' </proc/$$/environ; echo; pwd -P; umask; \
-                      grep -E 'SigBlk|SigIgn' /proc/$$/status | tr '\\n' ' '; echo; \
-                      for f in /proc/$$/fd/*; do echo -n \"${f##*/} \"; done; echo; } >>OUT/$1";
+const SCRIPT: &str = "cat >/dev/null; { tr '\\0' ' ' </proc/self/environ; echo; pwd -P; umask; \
+                      grep -E 'SigBlk|SigIgn' /proc/self/status | tr '\\n' ' '; echo; \
+                      for f in /proc/self/fd/*; do echo -n \"${f##*/} \"; done; echo; } >>OUT/$1";
 
 fn hook(c: &Container, kind: &str, env: &Value) -> Value {
     let script = SCRIPT.replace("OUT", c.path("").to_str().unwrap().trim_end_matches('/'));
