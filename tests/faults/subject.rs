@@ -140,7 +140,7 @@ impl Subject {
             tally.bad(kind, format!("{what}: {why} [{}: {}]", done.code, err.trim()));
         };
         if done.took > Duration::from_secs(5) {
-            println!("{what}: slow, {:?} [{}: {}]", done.took, done.code, err.trim());
+            println!("slow: {what}: {:?} [{}: {}]", done.took, done.code, err.trim());
         }
         if done.hung || done.took > patience() {
             bad(Bad::Hung, &format!("{:?}", done.took));

@@ -20,10 +20,14 @@ pub(crate) fn patience() -> Duration {
     Duration::from_secs(if is_whole() { 5 } else { 30 })
 }
 
-/// So many in CI, FAULTS_MAX of them in a whole run (for peers, whose commands take longer).
+/// So many in CI; in a whole run so many, or FAULTS_MAX (for peers, whose commands take longer, and for a part of more than
+/// CI's).
 pub(crate) fn bounded(in_ci: usize, whole: usize) -> usize {
-    let most = std::env::var("FAULTS_MAX").ok().and_then(|n| n.parse().ok());
-    if is_whole() { most.unwrap_or(usize::MAX).min(whole) } else { in_ci }
+    match std::env::var("FAULTS_MAX").ok().and_then(|n| n.parse().ok()) {
+        Some(most) => whole.min(most),
+        None if is_whole() => whole,
+        None => in_ci,
+    }
 }
 
 /// A stream of numbers that is the same for the same name (FNV-1a, then xorshift). FAULTS_SEED gives another.
