@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `run`: create and start in one, and by default stay until the program ends.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use clap::{ArgMatches, Command};
 
@@ -16,7 +16,7 @@ use crate::container::Status;
 use crate::error::{self, Result};
 use crate::seal;
 use crate::spawn::hooks::Kind;
-use crate::spawn::{Foreground, Terminal};
+use crate::spawn::{Child, Foreground, Terminal};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RunOptions {
@@ -64,16 +64,22 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     }
     // `kill`, `exec` and `delete` must not wait for a container that we only watch.
     let container = launched.container.unlock();
-    notify::pass_ready(launched.notify, pid, launched.child.pidfd.as_fd())?;
-    let Some(foreground) = foreground else { return Ok(0) };
-    let mut terminal = match launched.master {
-        Some(master) => Some(Terminal::new(master)?),
-        None => None,
+    let watched = notify::pass_ready(launched.notify, pid, launched.child.pidfd.as_fd()).and_then(|()| {
+        foreground.as_ref().map(|f| watch(f, &mut launched.child, launched.master)).transpose()
+    });
+    // A container that nobody watches any more, and that nobody was told of, must not stay.
+    let lock = || container.lock("run").or_else(|_| global.container(&options.create.id)?.lock("run"));
+    let code = match watched {
+        Ok(Some(code)) => code,
+        Ok(None) => return Ok(0),
+        Err(error) => {
+            drop(launched.child);
+            lock().and_then(|container| destroy::destroy(container, &launched.state))?;
+            return Err(error);
+        }
     };
-    let exit = foreground.stay(&mut launched.child, terminal.as_mut())?;
-    drop(terminal);
     if !options.keep {
-        match container.lock("run") {
+        match lock() {
             Ok(container) => {
                 destroy::bury(&container, Some(&launched.spec), &launched.state, Some(launched.cgroup))?;
                 std::mem::forget(container);
@@ -85,5 +91,10 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     }
     // Exit closes what they hold.
     std::mem::forget((launched.child, foreground));
-    Ok(exit.code())
+    Ok(code)
+}
+
+fn watch(foreground: &Foreground, child: &mut Child, master: Option<OwnedFd>) -> Result<i32> {
+    let mut terminal = master.map(Terminal::new).transpose()?;
+    Ok(foreground.stay(child, terminal.as_mut())?.code())
 }
