@@ -17,3 +17,4 @@ pub mod spawn;
 pub mod spec;
 pub mod step;
 pub mod sys;
+pub mod work;

@@ -29,7 +29,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 }
 
 fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
-    seal::enter(options.preserve_fds + environment::Activation::read().sockets())?;
+    seal::close_all_but(options.preserve_fds + environment::Activation::read().sockets())?;
     let container = global.container(&options.id)?;
     let state = container.state()?;
     let cgroup = destroy::cgroup_of(&state)?;

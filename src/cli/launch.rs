@@ -78,6 +78,9 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
         privileged: host.privileged && !host.in_user_namespace,
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
+    if plan.lives_with_others() {
+        seal::enter()?;
+    }
     log::debug(|| format!("{} steps planned for container {id}", plan.steps.len()));
     for planned in &plan.steps {
         if let Step::Seccomp { flags, .. } = planned.step {
@@ -242,7 +245,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 }
 
 fn create(global: &Global, options: &CreateOptions) -> Result<()> {
-    seal::enter(options.preserve_fds + Activation::read().sockets())?;
+    seal::close_all_but(options.preserve_fds + Activation::read().sockets())?;
     let prepared = prepare(global, options, Mode::Create)?;
     let launched = launch(global, options, prepared, Mode::Create)?;
     drop(launched.container);

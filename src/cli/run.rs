@@ -51,7 +51,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 }
 
 fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
-    seal::enter(options.create.preserve_fds + Activation::read().sockets())?;
+    seal::close_all_but(options.create.preserve_fds + Activation::read().sockets())?;
     let mode = Mode::Run { detach: options.detach };
     let prepared = launch::prepare(global, &options.create, mode)?;
     let foreground = (!options.detach).then(|| Foreground::new(!options.no_subreaper)).transpose()?;

@@ -103,7 +103,7 @@ fn start(program: &HookProgram, place: Place<'_>, streams: &[OwnedFd; 3]) -> Res
         }
         _ => None,
     };
-    let cloned = process::clone(0, None);
+    let cloned = process::clone(0);
     if let Ok(Cloned::Child) = cloned {
         become_hook(&program.path, &args, &env, place, streams);
     }
