@@ -20,7 +20,8 @@ fn main() {
 /// By a cargo of its own: no package of a workspace can be another's without the standard library while the rest has it.
 fn init(out: &Path) {
     let target = std::env::var("TARGET").expect("cargo sets it");
-    let built: PathBuf = [&*out.join("init"), Path::new(&target), Path::new("release/tare-init")].iter().collect();
+    let built: PathBuf =
+        [&*out.join("init"), Path::new(&target), Path::new("release/tare-init")].iter().collect();
     let mut cargo = Command::new(std::env::var_os("CARGO").expect("cargo sets it"));
     cargo.args(["build", "--release", "--locked", "--manifest-path", "init/Cargo.toml", "--target", &target]);
     // What the outer build was told of flags, of wrappers for lints, is not for this program.

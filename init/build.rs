@@ -3,7 +3,13 @@
 //! relocated, and the sealed copy that each container gets is a few dozen kilobytes.
 
 fn main() {
-    for arg in ["-nostdlib", "-nostartfiles", "-static", "-no-pie", "-Wl,--gc-sections,--no-eh-frame-hdr,-z,norelro,--build-id=none"] {
+    for arg in [
+        "-nostdlib",
+        "-nostartfiles",
+        "-static",
+        "-no-pie",
+        "-Wl,--gc-sections,--no-eh-frame-hdr,-z,norelro,--build-id=none",
+    ] {
         println!("cargo::rustc-link-arg-bins={arg}");
     }
 }

@@ -2,7 +2,6 @@
 //! The functions of libc that init's sources call, each a system call and no more, and what the compiler itself calls.
 //!
 //! The crate libc declares them; here they are. None is a cancellation point, takes a lock, or has state but errno.
-#![expect(clippy::missing_safety_doc, reason = "each is as dangerous as its manual page says")]
 
 use core::arch::asm;
 use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
@@ -40,7 +39,15 @@ fn result(answer: isize) -> c_long {
 
 /// Variadic in C: the arguments come in the same registers, and those that were not given do no harm.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn syscall(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long {
+unsafe extern "C" fn syscall(
+    number: c_long,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+) -> c_long {
     result(unsafe { kernel(number, [a, b, c, d, e, f]) })
 }
 

@@ -17,9 +17,7 @@ global_asm!(".globl _start", "_start:", "mv a0, sp", "andi sp, sp, -16", "call {
 
 unsafe extern "C" fn start(top: *const usize) -> ! {
     // SAFETY: the kernel's layout: a count, as many pointers to strings that live as long as the process, a null.
-    let argument = |i| unsafe {
-        (i < *top).then(|| CStr::from_ptr(*top.add(1 + i) as *const c_char))
-    };
+    let argument = |i| unsafe { (i < *top).then(|| CStr::from_ptr(*top.add(1 + i) as *const c_char)) };
     crate::main(&[argument(0), argument(1), argument(2)])
 }
 

@@ -4,15 +4,15 @@
 use std::os::fd::AsFd;
 
 use crate::channel::{Failure, InitEnd, Note, Order, Report};
-use crate::sys::process::{self, Cloned, Kin};
 use crate::sys;
+use crate::sys::process::{self, Cloned, Kin};
 use crate::work::{Birth, Given};
 
 /// Returns in the process that is init; the one that was called ends. Both are children of the parent, which has its
 /// say before anything is done. In a pid namespace that others live in init is never seen dumpable, nor as any
 /// program but its own (CVE-2016-9962, CVE-2019-5736).
-pub(super) fn come_into_being(birth: &Birth, given: &Given, channel: &InitEnd) {
-    let born = enter(birth, given);
+pub(super) fn come_into_being(birth: &Birth, dumpable: bool, given: &Given, channel: &InitEnd) {
+    let born = process::set_dumpable(dumpable).and_then(|()| enter(birth, given));
     let report = match born {
         Ok(Cloned::Child) => match channel.receive() {
             Ok(Order::Go) => return,

@@ -78,7 +78,7 @@ struct Init<'p> {
 /// Performs the plan. Returns to nobody.
 pub fn run(mut work: Work, given: Given, channel: InitEnd) -> ! {
     if let Some(birth) = &work.birth {
-        birth::come_into_being(birth, &given, &channel);
+        birth::come_into_being(birth, work.dumpable_for_maps, &given, &channel);
     }
     let exec = work.exec();
     let fds = given.requests.iter().chain(&given.tasks).map(AsRawFd::as_raw_fd);

@@ -41,7 +41,11 @@ pub(super) fn init(
     work::hand_over(&parent_end, work, lent)?;
     let again = work.birth.is_some();
     let (namespaces, cgroup) = if again { (0, None) } else { (namespaces, lent.cgroup) };
-    let args = [c"tare".to_owned(), c"init".to_owned(), CString::new(init_end.number().to_string()).unwrap_or_default()];
+    let args = [
+        c"tare".to_owned(),
+        c"init".to_owned(),
+        CString::new(init_end.number().to_string()).unwrap_or_default(),
+    ];
     let (args, env) = (ExecArgs::new(args.into()), ExecArgs::new(Vec::new()));
     // What others must not trace or look into until it has executed (CVE-2016-9962).
     process::set_dumpable(false)?;
@@ -52,7 +56,11 @@ pub(super) fn init(
         process::exit_now(1);
     };
     drop(init_end);
-    if again { born_again(pid, parent_end) } else { Ok(Child { pid, pidfd, channel: parent_end, kept: false }) }
+    if again {
+        born_again(pid, parent_end)
+    } else {
+        Ok(Child { pid, pidfd, channel: parent_end, kept: false })
+    }
 }
 
 /// The process that we have made makes init, tells its pid, and ends. Init waits for a word: until then it must not

@@ -96,7 +96,9 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     let child = match birth::init(&program, &work, lent, plan.clone) {
         // Its children have controllers, or it is threaded: a container may make it so (systemd in one, Docker).
         Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP)) => match host.other_cgroup() {
-            Some(other) => birth::init(&program, &work, Lent { cgroup: other.into_cgroup(), ..lent }, plan.clone),
+            Some(other) => {
+                birth::init(&program, &work, Lent { cgroup: other.into_cgroup(), ..lent }, plan.clone)
+            }
             None => Err(errno),
         },
         child => child,

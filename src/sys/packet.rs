@@ -64,7 +64,11 @@ pub fn send_fds(socket: BorrowedFd<'_>, payload: &[u8], fds: &[i32]) -> Result<(
 
 /// The next message with its descriptors, which are close-on-exec: the length of its payload. The
 /// descriptors are given to `take` one by one.
-pub fn receive_fds(socket: BorrowedFd<'_>, payload: &mut [u8], mut take: impl FnMut(OwnedFd)) -> Result<usize> {
+pub fn receive_fds(
+    socket: BorrowedFd<'_>,
+    payload: &mut [u8],
+    mut take: impl FnMut(OwnedFd),
+) -> Result<usize> {
     let mut space = Space([0; _]);
     let mut iov = libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: payload.len() };
     // SAFETY: as in `send_fds`; the kernel says how many descriptors it has made for us.

@@ -55,9 +55,7 @@ fn disposition(signal: i32, handler: usize) -> Result<()> {
 
 fn set_action(signal: i32, action: &KernelSigaction) -> Result<()> {
     let (action, size) = (ptr::from_ref(action), size_of::<u64>());
-    check_unit(unsafe {
-        libc::syscall(libc::SYS_rt_sigaction, signal, action, ptr::null_mut::<u8>(), size)
-    })
+    check_unit(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action, ptr::null_mut::<u8>(), size) })
 }
 
 /// Back to the default: exec would hand "ignored" on to the container.

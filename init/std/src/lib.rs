@@ -6,12 +6,12 @@
 
 extern crate alloc as heap;
 
-pub use heap::{borrow, boxed, string, vec};
 pub use core::*;
+pub use heap::{borrow, boxed, string, vec};
 
 pub mod ffi {
-    pub use heap::ffi::CString;
     pub use core::ffi::{CStr, c_char};
+    pub use heap::ffi::CString;
 }
 
 pub mod os {
