@@ -52,6 +52,8 @@ pub struct Given {
     pub streams: Vec<OwnedFd>,
     /// cgroup v2: the directory to be born in.
     pub cgroup: Option<OwnedFd>,
+    /// To note the ends of the steps in.
+    pub times: Option<OwnedFd>,
 }
 
 /// The same on the parent's side.
@@ -61,10 +63,11 @@ pub struct Lent<'a> {
     pub tasks: &'a [OwnedFd],
     pub streams: &'a [OwnedFd],
     pub cgroup: Option<BorrowedFd<'a>>,
+    pub times: Option<BorrowedFd<'a>>,
 }
 
 /// A packet says how long the plan is, and how many descriptors there are of each kind. The plan's own is the first.
-const NUMBERS: usize = 5;
+const NUMBERS: usize = 6;
 const HEAD: usize = NUMBERS * 8;
 
 /// Puts it where init will find it, before there is one.
@@ -74,15 +77,16 @@ const HEAD: usize = NUMBERS * 8;
 pub fn hand_over(
     channel: &ParentEnd,
     work: &Work<&[Planned], &[CString]>,
-    Lent { requests, tasks, streams, cgroup }: Lent<'_>,
+    Lent { requests, tasks, streams, cgroup, times }: Lent<'_>,
 ) -> Result<()> {
     let plan = postcard::to_allocvec(work).map_err(|_| Errno::EINVAL)?;
     let file = sys::fs::memfd(c"plan")?;
     sys::fs::write_all(file.as_fd(), &plan)?;
     let owned = [requests, tasks, streams].into_iter().flatten().map(AsRawFd::as_raw_fd);
-    let cgroup = cgroup.map(|fd| fd.as_raw_fd());
-    let fds: Vec<i32> = [file.as_raw_fd()].into_iter().chain(owned).chain(cgroup).collect();
-    let counts = [plan.len(), requests.len(), tasks.len(), streams.len(), cgroup.iter().len()];
+    let single = [cgroup, times].into_iter().flatten().map(|fd| fd.as_raw_fd());
+    let fds: Vec<i32> = [file.as_raw_fd()].into_iter().chain(owned).chain(single).collect();
+    let single = [cgroup.iter().len(), times.iter().len()];
+    let counts = [plan.len(), requests.len(), tasks.len(), streams.len()].into_iter().chain(single);
     let mut head = [0; HEAD];
     for (place, number) in head.chunks_exact_mut(8).zip(counts) {
         place.copy_from_slice(&number.to_ne_bytes());
@@ -121,7 +125,8 @@ pub fn receive(channel: &InitEnd) -> Result<(Work, Given)> {
     let work = postcard::from_bytes(&plan).map_err(|_| Errno::EPROTO)?;
     let mut some = |count| fds.by_ref().take(count).collect::<Vec<_>>();
     let (requests, tasks, streams) = (some(numbers[1]), some(numbers[2]), some(numbers[3]));
-    Ok((work, Given { requests, tasks, streams, cgroup: fds.next() }))
+    let (mut cgroup, mut times) = (some(numbers[4]), some(numbers[5]));
+    Ok((work, Given { requests, tasks, streams, cgroup: cgroup.pop(), times: times.pop() }))
 }
 
 /// What execve(2) takes, and room for HOME, which init fills in when it sees the image's passwd.

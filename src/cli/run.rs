@@ -46,6 +46,7 @@ impl RunOptions {
 }
 
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    flags::take_time(matches)?;
     let options = RunOptions::new(matches);
     run_container(global, &options).map_err(|error| error.context(launch::failed("run")))
 }

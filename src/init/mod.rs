@@ -73,6 +73,7 @@ struct Init<'p> {
     /// Above every descriptor that the parent has given us.
     first_brief: i32,
     start_fifo: Option<Slot>,
+    times: Option<&'p OwnedFd>,
 }
 
 /// Performs the plan. Returns to nobody.
@@ -81,7 +82,7 @@ pub fn run(mut work: Work, given: Given, channel: InitEnd) -> ! {
         birth::come_into_being(birth, work.dumpable_for_maps, &given, &channel);
     }
     let exec = work.exec();
-    let fds = given.requests.iter().chain(&given.tasks).map(AsRawFd::as_raw_fd);
+    let fds = given.requests.iter().chain(&given.tasks).chain(&given.times).map(AsRawFd::as_raw_fd);
     let first_brief = fds.chain([2, channel.number()]).max().unwrap_or(2) + 1;
     let start_fifo = work.steps.iter().find_map(|planned| match planned.step {
         Step::AwaitStart(fifo) => Some(fifo),
@@ -93,6 +94,7 @@ pub fn run(mut work: Work, given: Given, channel: InitEnd) -> ! {
         channel,
         exec,
         start_fifo,
+        times: given.times.as_ref(),
         first_brief,
         root: None,
         proc: None,
@@ -108,10 +110,12 @@ pub fn run(mut work: Work, given: Given, channel: InitEnd) -> ! {
     if let Err(fault) = init.begin() {
         init.fail(0, fault);
     }
+    init.note_time();
     for (number, planned) in work.steps.iter().enumerate() {
         if let Err(fault) = init.perform(&planned.step) {
             init.fail(number, fault);
         }
+        init.note(&planned.step);
         init.sweep();
     }
     sys::process::exit_now(1)
@@ -211,10 +215,26 @@ impl<'p> Init<'p> {
         }
     }
 
-    /// The channel, and the fifo to wait at.
+    /// The channel, the fifo to wait at, and where times are noted.
     fn close_given(&self) {
         let start = self.start_fifo.map_or(-1, |fifo| self.fd(fifo).as_raw_fd());
-        sys::close::close_all_but(self.work.preserved, &mut [self.channel.number(), start]);
+        let times = self.times.map_or(-1, AsRawFd::as_raw_fd);
+        sys::close::close_all_but(self.work.preserved, &mut [self.channel.number(), start, times]);
+    }
+
+    /// For who has asked (`--timings`). A filter may forbid it from here on.
+    fn note(&mut self, step: &Step) {
+        self.note_time();
+        if matches!(step, Step::Seccomp { .. } | Step::AwaitOrder) {
+            self.times = None;
+        }
+    }
+
+    fn note_time(&self) {
+        if let Some(times) = self.times {
+            // A time that is missing is left out.
+            let _ = sys::fs::write(times.as_fd(), &sys::process::now().to_ne_bytes());
+        }
     }
 
     /// Ten thousand mounts must not run into the limit of open files.

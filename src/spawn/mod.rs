@@ -22,6 +22,7 @@ use crate::channel::{Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
 use crate::plan::Plan;
 use crate::seal;
+use crate::timings;
 use crate::sys::process::{self, Exit};
 use crate::sys::{self, Errno};
 use crate::work::Lent;
@@ -80,6 +81,7 @@ pub struct Child {
 /// # Errors
 /// A descriptor that cannot be had, a step that failed: init is dead and reaped then.
 pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Result<Child> {
+    timings::mark("make the cgroups and what else init is given");
     let streams = materials.streams.as_ref();
     let fds = requests::answer(plan, materials.console, materials.fifo, materials.init)?;
     if let Some(uid) = plan.stdio_owner {
@@ -87,11 +89,13 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     }
     let program = seal::init()?;
     let work = birth::work(plan, materials.ignored);
+    let times = timings::init(plan.steps.iter().map(|planned| (planned.step.to_string(), planned.place.as_str())));
     let lent = Lent {
         requests: &fds,
         tasks: materials.tasks,
         streams: streams.map_or(&[], <[_; 3]>::as_slice),
         cgroup: materials.cgroup,
+        times: times.as_ref().map(AsFd::as_fd),
     };
     let child = match birth::init(&program, &work, lent, plan.clone) {
         // Its children have controllers, or it is threaded: a container may make it so (systemd in one, Docker).
@@ -104,8 +108,10 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
         child => child,
     };
     let child = child.map_err(words::clone_failed)?;
+    timings::mark("make init");
     netdev::move_all(plan, &fds, &child)?;
     answer::until_ready(plan, &fds, &child, host)?;
+    timings::mark("answer init until it is ready");
     Ok(child)
 }
 

@@ -185,6 +185,13 @@ impl Exit {
     }
 }
 
+/// Nanoseconds of the clock that is the same in every time namespace.
+pub fn now() -> u64 {
+    let mut time = [0_i64; 2];
+    unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_REALTIME, time.as_mut_ptr()) };
+    time[0] as u64 * 1_000_000_000 + time[1] as u64
+}
+
 /// Waits for one child of ours to end.
 pub fn wait(pid: i32) -> Result<Exit> {
     let mut status = 0;

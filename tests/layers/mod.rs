@@ -10,7 +10,7 @@ use crate::harness::finish;
 use source::{Source, all};
 
 /// A module names only those below its own layer.
-const LAYERS: [(&str, u32); 16] = [
+const LAYERS: [(&str, u32); 17] = [
     ("main", 6),
     ("cli", 6),
     ("spawn", 5),
@@ -26,6 +26,7 @@ const LAYERS: [(&str, u32); 16] = [
     ("step", 1),
     ("log", 1),
     ("seal", 1),
+    ("timings", 1),
     ("sys", 0),
 ];
 
