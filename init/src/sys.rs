@@ -28,6 +28,6 @@ pub mod signal;
 pub mod tty;
 
 pub use call::Result;
-use call::{check, check_unit, owned, retry};
+use call::{Newer, check, check_unit, own, owned, retry};
 pub(crate) use errno::LAST;
 pub use errno::{Errno, number, words};

@@ -56,7 +56,7 @@ fn is_only(maps: &[IdMap], own: u32) -> bool {
 pub(super) fn carrier(maps: &IdMaps) -> Result<OwnedFd> {
     let unable = || "make a user namespace for the maps of a mount".to_owned();
     let (wait, ours) = sys::fs::pipe().or_unable(unable)?;
-    let pid = match process::clone(process::NEWUSER).or_unable(unable)? {
+    let pid = match process::clone(process::NEWUSER, None).or_unable(unable)? {
         Cloned::Child => {
             drop(ours);
             // Nothing is ever written: it ends when the other end is closed.
@@ -123,7 +123,7 @@ fn run(program: &OwnedFd, args: &ExecArgs) -> sys::Result<(Exit, Vec<u8>)> {
     const MOST: usize = 4096;
     let (listen, speak) = sys::fs::pipe()?;
     let none = ExecArgs::new(Vec::new());
-    match process::clone(0)? {
+    match process::clone(0, None)? {
         Cloned::Child => {
             let streams = [1, 2].map(|number| sys::fs::dup_to(speak.as_fd(), number));
             if streams.iter().all(std::result::Result::is_ok) {

@@ -3,6 +3,7 @@
 //! it until it is ready, and turns its failure into words.
 //!
 //! Runs in the calling process, which has one thread. `create`, `run` and `exec` all come through here.
+//! Lines for `--debug` name the stage as runc does too, for those who look for its words in a log.
 
 mod answer;
 mod birth;
@@ -20,6 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::cgroup::Join;
 use crate::channel::{Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
+use crate::log;
 use crate::plan::Plan;
 use crate::seal;
 use crate::timings;
@@ -109,9 +111,19 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     };
     let child = child.map_err(words::clone_failed)?;
     timings::mark("make init");
+    let pid = child.pid;
+    log::debug(|| format!("process {pid} is made (runc: nsexec container setup, child process in init())"));
     netdev::move_all(plan, &fds, &child)?;
     answer::until_ready(plan, &fds, &child, host)?;
     timings::mark("answer init until it is ready");
+    log::debug(|| {
+        let stage = if materials.init.is_some() {
+            "setns_init: about to exec"
+        } else {
+            "init: closing the pipe to signal completion"
+        };
+        format!("process {pid} is all that the config asks for (runc: {stage})")
+    });
     Ok(child)
 }
 

@@ -31,7 +31,7 @@ pub mod tty;
 pub use nix::errno::Errno;
 
 pub use call::Result;
-use call::{check, check_unit, owned, retry};
+use call::{Newer, check, check_unit, own, owned, retry};
 
 /// strerror(3)'s words, which clients know, where nix has others; as `&'static str`, for init.
 pub fn words(errno: Errno) -> &'static str {

@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Errno, Result, check, check_unit, owned, retry};
+use super::{Errno, Newer, Result, check, check_unit, owned, retry};
 
 pub const NEWTIME: u64 = 0x80;
 pub const NEWNS: u64 = libc::CLONE_NEWNS as u64;
@@ -60,9 +60,12 @@ pub enum Kin {
     Sibling,
 }
 
-/// A child of ours in our own cgroup and the new `namespaces`.
-pub fn clone(namespaces: u64) -> Result<Cloned> {
-    clone_as(Kin::Child, namespaces, None)
+/// A child of ours in the new `namespaces`, and in `cgroup` where one is given.
+///
+/// # Errors
+/// `E2BIG` or `EINVAL` when the kernel is too old for `cgroup`.
+pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
+    clone_as(Kin::Child, namespaces, cgroup)
 }
 
 /// A clone into `cgroup`, by birth; where that cannot be (before Linux 5.7, or with clone3 unknown or filtered) it is born
@@ -84,6 +87,8 @@ pub fn clone_into(kin: Kin, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> 
     }
 }
 
+static CLONE3: Newer = Newer::new();
+
 /// clone3(2) without shared memory: a fork into new namespaces, and into `cgroup` (Linux 5.7).
 /// Falls back to clone(2) where clone3 is unknown or filtered (ENOSYS) and no cgroup is asked for.
 fn clone_as(kin: Kin, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
@@ -102,8 +107,8 @@ fn clone_as(kin: Kin, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result
     args.born_in(cgroup);
     // SAFETY: no CLONE_VM: the child has a copy of this address space and goes on from here as after
     // fork(2). The process has one thread, so no lock can be held by a thread that is gone.
-    let ret = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
-    let pid = match check(ret) {
+    let call = || unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    let pid = match CLONE3.ask(call) {
         Err(Errno::ENOSYS) if cgroup.is_none() && namespaces & NEWTIME == 0 => {
             let flags = args.flags | exit_signal;
             // SAFETY: as above; the argument order is that of x86_64, aarch64 and riscv64 for the
