@@ -14,6 +14,7 @@ mod maps;
 mod netdev;
 pub mod notify;
 mod requests;
+mod verify;
 mod words;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -24,10 +24,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) use command::{Output, Running, after, finish, wait_for};
+#[allow(unused_imports, reason = "for tests/faults")]
+pub(crate) use command::{hold, release, spawn_held, text};
 pub(crate) use config::base;
 pub(crate) use enosys::without;
 pub(crate) use fd_socket::FdSocket;
 pub(crate) use host::{has_systemd, is_v2, needs};
+#[allow(unused_imports, reason = "for tests/faults")]
+pub(crate) use left::left;
 pub(crate) use left::{alive, cgroup_mounts, processes};
 pub(crate) use mountinfo::{Mount, mounts};
 pub(crate) use pty::Terminal;
