@@ -111,7 +111,8 @@ impl Timings {
     /// (start, part, whose) in the order of the table: the caller's parts, then init's.
     fn rows(&self, init_began: u64) -> Vec<(u64, &Part, &'static str)> {
         let mut rows = Vec::new();
-        for (mut start, parts, who) in [(self.began, &self.parts, "tare"), (init_began, &self.steps, "init")] {
+        for (mut start, parts, who) in [(self.began, &self.parts, "tare"), (init_began, &self.steps, "init")]
+        {
             for part in parts {
                 rows.push((start, part, who));
                 start = part.end;

@@ -49,10 +49,14 @@ pub(super) fn values(name: &'static str, placeholder: &'static str, help: &'stat
 
 /// `--timings`, `--timings=FILE`; never takes the next word.
 pub(super) fn timings() -> Arg {
-    value("timings", "FILE", "tell how long each step of the start took; with a FILE as a trace for a browser's viewer")
-        .num_args(0..=1)
-        .require_equals(true)
-        .default_missing_value("")
+    value(
+        "timings",
+        "FILE",
+        "tell how long each step of the start took; with a FILE as a trace for a browser's viewer",
+    )
+    .num_args(0..=1)
+    .require_equals(true)
+    .default_missing_value("")
 }
 
 /// Time is taken from here on, if the flag is there.

@@ -25,9 +25,9 @@ use crate::error::{Error, Result, While};
 use crate::log;
 use crate::plan::Plan;
 use crate::seal;
-use crate::timings;
 use crate::sys::process::{self, Exit};
 use crate::sys::{self, Errno};
+use crate::timings;
 use crate::work::Lent;
 
 pub use console::{connect_console, console_pair, receive_master, send_over};
@@ -92,7 +92,8 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     }
     let program = seal::init()?;
     let work = birth::work(plan, materials.ignored);
-    let times = timings::init(plan.steps.iter().map(|planned| (planned.step.to_string(), planned.place.as_str())));
+    let times =
+        timings::init(plan.steps.iter().map(|planned| (planned.step.to_string(), planned.place.as_str())));
     let lent = Lent {
         requests: &fds,
         tasks: materials.tasks,

@@ -10,7 +10,8 @@ use crate::harness::{Container, Output, only_tare};
 fn told(out: &Output, who: &str) -> Vec<String> {
     let text = out.stderr();
     let lines = text.lines().filter(|line| line.split_whitespace().nth(2) == Some(who));
-    let lines = lines.inspect(|line| assert!(line.split_whitespace().take(2).all(|n| n.parse::<f64>().is_ok()), "{line}"));
+    let lines = lines
+        .inspect(|line| assert!(line.split_whitespace().take(2).all(|n| n.parse::<f64>().is_ok()), "{line}"));
     lines.map(str::to_owned).collect()
 }
 
@@ -58,5 +59,7 @@ fn trace_is_what_a_viewer_opens() {
         assert_eq!(event["ph"], "X", "{event}");
         assert!(event["ts"].as_f64().unwrap() >= 0.0 && event["dur"].as_f64().unwrap() >= 0.0, "{event}");
     }
-    assert!(events.iter().any(|event| event["args"]["config.json"].as_str().unwrap().starts_with("/mounts/")));
+    assert!(
+        events.iter().any(|event| event["args"]["config.json"].as_str().unwrap().starts_with("/mounts/"))
+    );
 }
