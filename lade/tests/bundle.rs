@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Scratch, finished};
 use crate::support::image::{Image, Tar, header};
+use crate::support::{Scratch, finished};
 
 fn image(config: Value) -> Image {
     let passwd = "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home:/bin/sh\n";

@@ -29,7 +29,11 @@ fn a_hard_link_to_a_lower_layer() {
 fn a_write_through_a_symlink_of_a_lower_layer() {
     let base = Tar::new().dir("real").file("real/old", "x").symlink("s", "real");
     let said = both(&[base, Tar::new().file("s/new", "y")], |root| {
-        assert_eq!(names(root), ["real", "real/old", "s", "s/new"], "overlayfs's way: a directory of that name");
+        assert_eq!(
+            names(root),
+            ["real", "real/old", "s", "s/new"],
+            "overlayfs's way: a directory of that name"
+        );
     });
     assert!(said.contains("warning: s is no directory in the layers below"), "{said}");
 }
@@ -68,7 +72,8 @@ fn one_name_twice() {
 
 #[test]
 fn a_whiteout_of_what_the_layer_itself_brings() {
-    for tar in [Tar::new().file("f", "new").file(".wh.f", ""), Tar::new().file(".wh.f", "").file("f", "new")] {
+    for tar in [Tar::new().file("f", "new").file(".wh.f", ""), Tar::new().file(".wh.f", "").file("f", "new")]
+    {
         both(&[Tar::new().file("f", "old"), tar], |root| {
             assert_eq!(fs::read(root.join("f")).unwrap(), b"new");
         });
@@ -108,7 +113,9 @@ fn names_that_are_none() {
 
 #[test]
 fn a_whiteout_where_there_is_no_directory() {
-    both(&[Tar::new().file("f", ""), Tar::new().file("nodir/.wh.x", "")], |root| assert_eq!(names(root), ["f"]));
+    both(&[Tar::new().file("f", ""), Tar::new().file("nodir/.wh.x", "")], |root| {
+        assert_eq!(names(root), ["f"])
+    });
 }
 
 /// The tests' own images are what they say: a blob that is compressed has another digest than what it unpacks to.

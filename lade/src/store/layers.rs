@@ -111,8 +111,7 @@ impl Store {
         self.remove_dir(&dir)?;
         fs::rename(self.path("layers").join(&raw.name), &dir).context(|| "unable to settle a layer")?;
         let what = || format!("unable to settle the layer {diff_id}");
-        let warnings =
-            settle(&open_dir(&dir.join("fs"))?, &raw.record.context, below).context(what)?;
+        let warnings = settle(&open_dir(&dir.join("fs"))?, &raw.record.context, below).context(what)?;
         let context = LayerContext { root: raw.record.context.root, ..LayerContext::default() };
         let record = LayerRecord { context, ..raw.record };
         self.commit_dir(&dir, chain_id, &record, named).context(what)?;

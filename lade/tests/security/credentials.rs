@@ -105,7 +105,9 @@ fn prying(realm: Option<String>, to: Option<String>) -> Server {
                 let challenge = format!("Bearer realm=\"{realm}\",service=\"s\"");
                 Response::new(401, b"").header("www-authenticate", &challenge)
             }
-            (None, _) if !authorized => Response::new(401, b"").header("www-authenticate", "Basic realm=\"x\""),
+            (None, _) if !authorized => {
+                Response::new(401, b"").header("www-authenticate", "Basic realm=\"x\"")
+            }
             (_, Some(to)) if request.target.contains("/blobs/") => {
                 Response::new(307, b"").header("location", &format!("{to}{}", request.target))
             }
@@ -140,11 +142,17 @@ fn u14_u15_redirects_from_outside() {
             let metadata = Server::start_on(inside, |_| Response::new(200, b"secret"));
             let registry = prying(None, Some(format!("http://{}", metadata.host())));
             let scratch = Scratch::new();
-            fails(&pull(&scratch, &registry, &["--creds", "u:password"]), "an address of this machine or link");
+            fails(
+                &pull(&scratch, &registry, &["--creds", "u:password"]),
+                "an address of this machine or link",
+            );
             assert!(metadata.requests().is_empty(), "{inside} was asked");
             scratch.assert_store_empty();
             let registry = prying(Some(format!("http://{}/token", metadata.host())), None);
-            fails(&pull(&scratch, &registry, &["--creds", "u:password"]), "an address of this machine or link");
+            fails(
+                &pull(&scratch, &registry, &["--creds", "u:password"]),
+                "an address of this machine or link",
+            );
             assert!(metadata.requests().is_empty(), "{inside} was asked for a token");
         }
     });

@@ -111,7 +111,8 @@ fn u20_labels_are_no_orders_to_the_host() {
     let mut labels: serde_json::Map<String, Value> =
         orders.iter().map(|name| ((*name).to_owned(), json!("binary:///bin/sh"))).collect();
     labels.insert("org.opencontainers.image.title".to_owned(), json!("kept"));
-    let image = Image { config: json!({"Cmd": ["x"], "Labels": labels}), ..Image::new(&[Tar::new().dir("d")]) };
+    let image =
+        Image { config: json!({"Cmd": ["x"], "Labels": labels}), ..Image::new(&[Tar::new().dir("d")]) };
     assert!(scratch.pull(&image, "t").ok);
     let made = scratch.ok(&["bundle", "t", scratch.path("b").to_str().unwrap()]);
     let spec: Value = serde_json::from_slice(&fs::read(scratch.path("b/config.json")).unwrap()).unwrap();
