@@ -219,9 +219,9 @@ fn u09_every_limit_has_a_flag() {
 /// Many names in one directory, and each of them again: nothing looks through all the others for one.
 #[test]
 fn u21_many_entries_of_one_directory() {
-    let files = |tar| (0..5_000).fold(tar, |tar: Tar, i| tar.file(&format!("d/{i}"), ""));
+    let files = |tar| (0..2_000).fold(tar, |tar: Tar, i| tar.file(&format!("d/{i}"), ""));
     accepted(vec![files(files(Tar::new().dir("d")))], |flat, _| {
-        assert_eq!(fs::read_dir(flat.join("d")).unwrap().count(), 5_000);
+        assert_eq!(fs::read_dir(flat.join("d")).unwrap().count(), 2_000);
     });
 }
 
