@@ -33,7 +33,7 @@ pub(super) fn until_ready(plan: &Plan, fds: &[OwnedFd], child: &Child, host: &mu
             Some(Report::Ready) => {
                 // Not before init has opened its last: it holds a descriptor for each mount of the config.
                 raise_limits(plan, child.pid, |limit| limit.resource == libc::RLIMIT_NOFILE)?;
-                return verify(plan, child.pid);
+                return verify(plan, fds, child.pid, host.container());
             }
             // Told and answered before init could report anything.
             Some(Report::Born(_)) => return Err(Error::new("init broke the protocol")),

@@ -3,16 +3,17 @@
 //! not start a container. One read tells of all of it.
 
 use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::error::{Error, Result, While};
 use crate::plan::Plan;
 use crate::step::{CapPlan, Step};
 use crate::sys;
+use crate::sys::fs::{CWD, Stat};
 
-pub(super) fn verify(plan: &Plan, pid: i32) -> Result<()> {
-    let path = CString::new(format!("/proc/{pid}/status")).unwrap_or_default();
-    let status = sys::fs::open(&path, sys::fs::O_RDONLY)
+/// `container`: the process whose namespaces are joined.
+pub(super) fn verify(plan: &Plan, fds: &[OwnedFd], pid: i32, container: Option<i32>) -> Result<()> {
+    let status = sys::fs::open(&proc(pid, "status"), sys::fs::O_RDONLY)
         .and_then(|file| sys::fs::read_to_end(file.as_fd(), 64 << 10))
         .or_unable(|| "verify the process".into())?;
     let status = Status(&status);
@@ -21,6 +22,18 @@ pub(super) fn verify(plan: &Plan, pid: i32) -> Result<()> {
             Step::NoNewPrivileges => status.number("NoNewPrivs:") == Some(1),
             Step::Seccomp { .. } => status.number("Seccomp:") == Some(2),
             Step::Identity(identity) => identity.caps.as_ref().is_none_or(|caps| status.has(caps)),
+            Step::JoinNamespace { namespace, slot } => kind(*namespace).is_none_or(|kind| {
+                let theirs = sys::fs::fstat(fds[slot.0].as_fd());
+                same(sys::fs::statat(CWD, &proc(pid, kind)), theirs)
+            }),
+            // One call for all of them; the pid namespace is joined by the parent, for its child.
+            Step::JoinContainer { namespaces, .. } => {
+                let kinds = [kind(*namespaces), Some("ns/pid").filter(|_| plan.namespaces & NEWPID != 0)];
+                kinds.into_iter().flatten().zip(container.into_iter().cycle()).all(|(kind, container)| {
+                    let theirs = sys::fs::statat(CWD, &proc(container, kind));
+                    same(sys::fs::statat(CWD, &proc(pid, kind)), theirs)
+                })
+            }
             _ => true,
         };
         if !in_force {
@@ -30,6 +43,33 @@ pub(super) fn verify(plan: &Plan, pid: i32) -> Result<()> {
         }
     }
     Ok(())
+}
+
+const NEWPID: u64 = libc::CLONE_NEWPID as u64;
+
+fn proc(pid: i32, file: &str) -> CString {
+    CString::new(format!("/proc/{pid}/{file}")).unwrap_or_default()
+}
+
+/// Of the first of these namespaces. A time namespace is entered by exec alone.
+fn kind(namespaces: u64) -> Option<&'static str> {
+    let kinds = [
+        (libc::CLONE_NEWNS, "ns/mnt"),
+        (libc::CLONE_NEWUSER, "ns/user"),
+        (libc::CLONE_NEWNET, "ns/net"),
+        (libc::CLONE_NEWIPC, "ns/ipc"),
+        (libc::CLONE_NEWUTS, "ns/uts"),
+        (libc::CLONE_NEWCGROUP, "ns/cgroup"),
+    ];
+    kinds.iter().find(|(flag, _)| namespaces & *flag as u64 != 0).map(|(_, kind)| *kind)
+}
+
+/// Where they cannot be looked at, as by an ordinary user, nothing is known against them.
+fn same(one: sys::Result<Stat>, other: sys::Result<Stat>) -> bool {
+    match (one, other) {
+        (Ok(one), Ok(other)) => (one.device, one.inode) == (other.device, other.inode),
+        _ => true,
+    }
 }
 
 /// /proc/PID/status.

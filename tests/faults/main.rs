@@ -17,9 +17,14 @@ mod harness;
 
 mod call;
 mod inject;
+mod kills;
 mod left;
+mod noops;
 mod points;
+mod races;
 mod report;
+mod soak;
+mod starvation;
 mod subject;
 mod sweep;
 mod tally;

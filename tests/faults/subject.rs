@@ -34,7 +34,7 @@ use Verb::{Create, Delete, Exec, Kill, Pause, Resume, Run, Start, State, Update}
 /// One container's place, used for point after point; nothing of one is left at the next.
 pub(crate) struct Subject {
     pub(crate) c: Container,
-    verb: Verb,
+    pub(crate) verb: Verb,
     /// What the program tells when nothing goes wrong.
     want: Option<Report>,
     files: BTreeSet<String>,
@@ -146,7 +146,8 @@ impl Subject {
             bad(Bad::Hung, &format!("{:?}", done.took));
         } else if done.code < 0 || done.code == 101 || err.contains("panicked") {
             bad(Bad::Panicked, "");
-        } else if !ok && err.trim().is_empty() {
+        } else if !ok && done.code != 137 && err.trim().is_empty() {
+            // 137: what it waited for was killed.
             bad(Bad::Silent, "");
         }
         if ok {
