@@ -2,6 +2,8 @@
 //! Builds init's program, which is put into tare's; links the release binary without unwind tables, as what is mapped
 //! counts as memory.
 
+#![allow(clippy::disallowed_methods, reason = "no container is near")]
+
 use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 

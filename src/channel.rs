@@ -110,7 +110,7 @@ impl InitEnd {
     /// # Errors
     /// There is no such descriptor.
     pub fn inherited(number: i32) -> Result<InitEnd> {
-        Ok(InitEnd(sys::fs::duplicate(sys::fs::inherited(number)?)?))
+        sys::packet::inherited(number).map(InitEnd)
     }
 
     pub fn fd(&self) -> std::os::fd::BorrowedFd<'_> {

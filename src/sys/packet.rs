@@ -23,6 +23,13 @@ pub fn seqpacket_pair() -> Result<(OwnedFd, OwnedFd)> {
     Ok((first, second))
 }
 
+/// The second of a pair, in the program that was executed with it: the last that it outlives.
+pub fn inherited(number: i32) -> Result<OwnedFd> {
+    check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }.into())?;
+    // SAFETY: it is open, and this program's alone; whoever calls with a number of something else has given that away.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// One packet, without raising SIGPIPE.
 pub fn send(socket: BorrowedFd<'_>, payload: &[u8]) -> Result<()> {
     let (data, length) = (payload.as_ptr().cast(), payload.len());
