@@ -11,7 +11,7 @@ use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
-use crate::error::{Result, While};
+use crate::error::{Error, Result, While};
 use crate::sys;
 use crate::sys::process::ExecArgs;
 
@@ -27,7 +27,11 @@ pub fn init() -> Result<OwnedFd> {
     let copy = sys::fs::memfd(c"tare-init").or_unable(unable)?;
     sys::fs::write_all(copy.as_fd(), INIT).or_unable(unable)?;
     sys::fs::seal(copy.as_fd()).or_unable(unable)?;
-    Ok(copy)
+    if sys::fs::is_sealed(copy.as_fd()).or_unable(unable)? {
+        return Ok(copy);
+    }
+    Err(Error::new(format!("unable to {}", unable()))
+        .because("the kernel said yes, and yet it is not in force"))
 }
 
 /// Every descriptor above the streams and `preserved` more becomes close-on-exec (CVE-2024-21626).
