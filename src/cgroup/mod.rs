@@ -123,7 +123,7 @@ fn inside(path: &str) -> Result<String> {
 /// An absolute, clean path as its directory and last name.
 fn split(path: &str) -> Option<(&str, &str)> {
     let clean = path.strip_prefix('/')?.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    path.rsplit_once('/').filter(|_| clean)
+    path.rsplit_once('/').filter(|(parent, _)| clean && !parent.is_empty())
 }
 
 impl Cgroup {

@@ -260,6 +260,10 @@ impl spawn::Host for NoHooks<'_> {
         agent::tell(self.plan.seccomp_agent.as_ref(), self.state, self.status, child.pid, &listener)
     }
 
+    fn container(&self) -> Option<i32> {
+        Some(self.state.init?.pid)
+    }
+
     fn other_cgroup(&mut self) -> Option<Join> {
         cgroup::join_process(self.fallback?).ok()
     }

@@ -13,6 +13,7 @@ mod maps;
 mod netdev;
 pub mod notify;
 mod requests;
+mod verify;
 mod words;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,6 +61,10 @@ pub trait Host {
     /// # Errors
     /// The start is given up.
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()>;
+    /// The init whose namespaces the process joins.
+    fn container(&self) -> Option<i32> {
+        None
+    }
     /// The v2 cgroup to be born in when the one that was meant takes no process.
     fn other_cgroup(&mut self) -> Option<Join> {
         None

@@ -288,10 +288,6 @@ pub fn set_no_new_privs() -> Result<()> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map(drop)
 }
 
-pub fn no_new_privs() -> Result<bool> {
-    Ok(prctl(libc::PR_GET_NO_NEW_PRIVS, 0)? == 1)
-}
-
 pub fn set_name(name: &CStr) -> Result<()> {
     prctl(libc::PR_SET_NAME, name.as_ptr() as u64).map(drop)
 }
