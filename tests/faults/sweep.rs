@@ -51,7 +51,7 @@ fn sweep(name: &str, c: Container, verb: Verb, in_ci: usize) {
 
 #[test]
 fn create() {
-    sweep("create", rich(), Verb::Create, 40);
+    sweep("create", rich(), Verb::Create, 25);
 }
 
 #[test]
@@ -61,12 +61,12 @@ fn start() {
 
 #[test]
 fn run() {
-    sweep("run", rich(), Verb::Run, 40);
+    sweep("run", rich(), Verb::Run, 20);
 }
 
 #[test]
 fn exec() {
-    sweep("exec", rich(), Verb::Exec, 30);
+    sweep("exec", rich(), Verb::Exec, 20);
 }
 
 #[test]
@@ -96,12 +96,12 @@ fn state() {
 
 #[test]
 fn delete() {
-    sweep("delete", rich(), Verb::Delete, 20);
+    sweep("delete", rich(), Verb::Delete, 12);
 }
 
 #[test]
 fn create_in_a_user_namespace() {
     // A device is the host's there, and the host has none of this name.
     let c = rich().userns().set("/linux/devices", serde_json::json!([]));
-    sweep("create in a user namespace", c, Verb::Create, 30);
+    sweep("create in a user namespace", c, Verb::Create, 15);
 }
