@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -275,11 +276,9 @@ impl Drop for Container {
             .collect();
         let mut left = left::left(&self.id, &self.state_root());
         // A killed process may be on its way out yet.
-        for _ in 0..500 {
-            if left.is_empty() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+        let end = Instant::now() + command::limit() / 18;
+        while !left.is_empty() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
             left = left::left(&self.id, &self.state_root());
         }
         if std::thread::panicking() {
