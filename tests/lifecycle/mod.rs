@@ -59,6 +59,7 @@ mod start_container;
 mod state;
 mod stdio;
 mod systemd;
+mod systemd_load;
 mod terminal;
 mod update;
 mod update_devices;

@@ -7,16 +7,17 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Container, Running, finish, has_systemd, needs, only_tare};
+use super::update::resources;
+use crate::harness::{Container, finish, has_systemd, needs, only_tare};
 
 /// `slice:prefix:name`, its unit and its cgroup.
-struct Unit {
-    path: String,
-    name: String,
-    cgroup: PathBuf,
+pub(super) struct Unit {
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) cgroup: PathBuf,
 }
 
-fn unit(c: &Container) -> Unit {
+pub(super) fn unit(c: &Container) -> Unit {
     let name = format!("unit-{}.scope", c.id);
     let cgroup = PathBuf::from("/sys/fs/cgroup/tare.slice/tare-test.slice").join(&name);
     Unit { path: format!("tare-test.slice:unit:{}", c.id), name, cgroup }
@@ -32,11 +33,11 @@ fn property(unit: &str, name: &str) -> String {
     systemctl(&["show", "--value", "--property", name, unit]).trim().to_owned()
 }
 
-fn is_known(unit: &str) -> bool {
+pub(super) fn is_known(unit: &str) -> bool {
     !systemctl(&["list-units", "--all", "--no-legend", unit]).trim().is_empty()
 }
 
-fn by_systemd(c: &Container, command: &str, flags: &[&str]) -> Command {
+pub(super) fn by_systemd(c: &Container, command: &str, flags: &[&str]) -> Command {
     let mut cmd = c.runtime(["--systemd-cgroup", command]);
     cmd.args(flags).arg(&c.id);
     cmd
@@ -100,25 +101,87 @@ fn limits_are_shown_and_in_force() {
 }
 
 #[test]
-fn limits_survive_a_reload() {
+fn limits_survive_a_reload_and_a_new_systemd() {
     needs!(has_systemd(), "no systemd on cgroup v2");
     let (c, unit) = up(&limits());
+    for anew in ["daemon-reload", "daemon-reexec"] {
+        systemctl(&[anew]);
+        limited(&unit);
+        c.exec(&[], &["true"]).ok();
+        assert_eq!(c.status(), "running");
+    }
+}
+
+/// New limits are in both, and neither a reload of the units nor a new systemd takes them back.
+#[test]
+fn update_changes_properties_and_files() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    let (c, unit) = up(&limits());
+    let new = json!({
+        "memory": { "limit": 96 << 20, "reservation": 48 << 20 },
+        "cpu": { "quota": 77777, "period": 100_000, "cpus": "0-1" },
+        "pids": { "limit": 31 },
+    });
+    resources(&c, &new.to_string()).ok();
+    let updated = || {
+        for (name, value) in [
+            ("MemoryMax", "100663296"),
+            ("MemoryLow", "50331648"),
+            ("TasksMax", "31"),
+            ("AllowedCPUs", "0-1"),
+            ("CPUQuotaPerSecUSec", "780ms"),
+        ] {
+            assert_eq!(property(&unit.name, name), value, "{name}");
+        }
+        for (file, value) in [
+            ("memory.max", "100663296"),
+            ("memory.low", "50331648"),
+            ("pids.max", "31"),
+            ("cpuset.cpus", "0-1"),
+        ] {
+            assert_eq!(fs::read_to_string(unit.cgroup.join(file)).unwrap().trim(), value, "{file}");
+        }
+    };
+    updated();
+    assert_eq!(fs::read_to_string(unit.cgroup.join("cpu.max")).unwrap().trim(), "77777 100000");
     systemctl(&["daemon-reload"]);
-    limited(&unit);
-    c.exec(&[], &["true"]).ok();
-    assert_eq!(c.status(), "running");
+    updated();
+    // What fails changes neither.
+    resources(&c, &json!({ "pids": { "limit": 40 }, "cpu": { "cpus": "4000" } }).to_string())
+        .fails(1, "cpus");
+    updated();
+}
+
+/// A device that an update gives passes systemd's filter too, after a reload as well, and so does its end.
+#[test]
+fn update_gives_and_takes_devices() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    only_tare!("runc's update leaves the device rules alone");
+    let (c, unit) = up(&json!({}));
+    let opens = || {
+        let script = "[ -e /dev/m ] || mknod /dev/m c 10 235; : <>/dev/m";
+        let out = c.exec(&["--cap", "CAP_MKNOD"], &["sh", "-c", script]);
+        !out.stderr().to_lowercase().contains("operation not permitted")
+    };
+    assert!(!opens());
+    for allow in [true, false, true] {
+        let rule = json!({ "allow": allow, "type": "c", "major": 10, "minor": 235, "access": "rw" });
+        resources(&c, &json!({ "devices": [rule] }).to_string()).ok();
+        assert_eq!(opens(), allow);
+        assert_eq!(property(&unit.name, "DeviceAllow").contains("/dev/char/10:235"), allow);
+        systemctl(&["daemon-reload"]);
+        assert_eq!(opens(), allow);
+    }
 }
 
 #[test]
 fn nothing_is_left_after_delete() {
     needs!(has_systemd(), "no systemd on cgroup v2");
-    for _ in 0..5 {
-        let (c, unit) = up(&json!({}));
-        assert!(is_known(&unit.name) && unit.cgroup.exists());
-        // The driver is in the state: no flag is needed.
-        c.delete(&["--force"]).ok();
-        assert!(!is_known(&unit.name) && !unit.cgroup.exists(), "{}", unit.name);
-    }
+    let (c, unit) = up(&json!({}));
+    assert!(is_known(&unit.name) && unit.cgroup.exists());
+    // The driver is in the state: no flag is needed.
+    c.delete(&["--force"]).ok();
+    assert!(!is_known(&unit.name) && !unit.cgroup.exists(), "{}", unit.name);
 }
 
 #[test]
@@ -189,17 +252,6 @@ fn annotations_set_properties_that_do_no_harm() {
     assert_eq!(property(&unit(&c).name, "TimeoutStopUSec"), "7s");
     let c = annotated("OnFailure", "['reboot.target']");
     finish(by_systemd(&c, "create", &[])).fails(1, "OnFailure");
-}
-
-#[test]
-fn many_at_once() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
-    let all: Vec<_> = (0..8).map(|_| Container::new().args(&["sleep", "1000"])).collect();
-    let running: Vec<_> = all.iter().map(|c| Running::spawn(by_systemd(c, "create", &[]))).collect();
-    for each in running {
-        each.wait().ok();
-    }
-    assert!(all.iter().all(|c| c.status() == "created"));
 }
 
 #[test]
