@@ -209,6 +209,32 @@ fn exec_pause_and_kill() {
     assert!(!is_known(&unit.name));
 }
 
+/// Calls to systemd, by what strace saw being sent.
+fn calls(cmd: Command) -> usize {
+    let out = tempfile::NamedTempFile::new().unwrap();
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-s", "9999", "-e", "trace=sendto,sendmsg", "-o"]).arg(out.path());
+    traced.arg(cmd.get_program()).args(cmd.get_args()).current_dir(cmd.get_current_dir().unwrap());
+    finish(traced).ok();
+    fs::read_to_string(out.path()).unwrap().matches("org.freedesktop.systemd1.Manager").count()
+}
+
+#[test]
+fn one_call_for_a_create_and_none_for_exec() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    only_tare!("runc asks for more");
+    let c = Container::new().args(&["sleep", "1000"]);
+    let path = unit(&c).path;
+    let c = c.set("/linux/cgroupsPath", json!(path)).config(|config| {
+        config["linux"]["resources"].as_object_mut().unwrap().extend(limits().as_object().unwrap().clone());
+    });
+    assert_eq!(calls(by_systemd(&c, "create", &[])), 1);
+    assert_eq!(calls(c.on("start", &[])), 0);
+    let mut exec = c.on("exec", &[]);
+    exec.arg("true");
+    assert_eq!(calls(exec), 0);
+}
+
 #[test]
 fn without_a_path_it_is_in_the_system_slice() {
     needs!(has_systemd(), "no systemd on cgroup v2");
