@@ -87,7 +87,7 @@ fn same(resources: &Value, but: &[(&str, &str)]) {
         config["linux"]["resources"].as_object_mut().unwrap().extend(resources.as_object().unwrap().clone());
     });
     let ours = on(&runtime(), &c);
-    assert!(ours.as_ref().is_none_or(|files| files.len() > 5), "{ours:?}");
+    assert!(ours.as_ref().is_none_or(|files| !files.is_empty()), "{ours:?}");
     for other in others() {
         let kept = |all: &Option<BTreeMap<String, String>>| {
             all.clone().map(|mut all| {
@@ -168,7 +168,11 @@ fn input_and_output() {
 #[test]
 fn huge_pages() {
     only_tare!("it runs the others by itself");
-    same(&json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 4 << 20 }] }), &[]);
+    // Debian's runc and crun leave reservations alone.
+    same(
+        &json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 4 << 20 }] }),
+        &[("", "hugetlb.2MB.rsvd.max"), ("", "hugetlb.2MB.rsvd.limit_in_bytes")],
+    );
 }
 
 #[test]
@@ -181,6 +185,11 @@ fn what_only_one_version_has() {
     same(&json!({ "unified": unified }), &[]);
     same(&json!({ "unified": { "nosuch.max": "1" } }), &[]);
     same(&json!({ "unified": { "a/b": "1" } }), &[]);
+}
+
+/// Beside v1 that one has the controller.
+fn has_pids() -> bool {
+    !is_v2() || fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap().contains("pids")
 }
 
 /// Makes each device and opens it for reading, for writing and both: what the kernel says, to init and, once the
@@ -207,7 +216,9 @@ fn opens(name: &str, rules: &Value) -> String {
     });
     command(&["pause", &c.id]);
     command(&["resume", &c.id]);
-    command(&["update", "--pids-limit", "50", &c.id]);
+    if has_pids() {
+        command(&["update", "--pids-limit", "50", &c.id]);
+    }
     text += &command(&["exec", &c.id, "sh", "-c", SCRIPT]).stdout();
     command(&["delete", "--force", &c.id]);
     fs::remove_dir_all(&root).unwrap();
