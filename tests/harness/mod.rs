@@ -63,7 +63,9 @@ impl Container {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         assert!(nix::unistd::geteuid().is_root(), "these tests make real containers: run them as root");
         command::reap_orphans();
-        let id = format!("tare-test-{}-{:04}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // In a pid namespace `hack/systemd` says by which process `hack/clean` knows us.
+        let pid = std::env::var("TEST_PID").unwrap_or_else(|_| std::process::id().to_string());
+        let id = format!("tare-test-{pid}-{:04}", COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = tempfile::Builder::new().prefix(&id).tempdir().unwrap();
         // A container in a user namespace has to get through.
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();

@@ -31,8 +31,8 @@ const NO_LIMITS: &[&str] = &[
 
 fn others() -> Vec<&'static str> {
     let there = |name: &str| ["/usr/bin", "/usr/sbin"].iter().any(|dir| Path::new(dir).join(name).exists());
-    // crun refuses a host that has both versions, with controllers left for v2.
-    let usable = |name: &&str| there(name) && (is_v2() || *name != "crun");
+    // crun refuses a host that has both versions.
+    let usable = |name: &&str| there(name) && (*name != "crun" || (is_v2() && has_pids()));
     ["runc", "crun"].into_iter().filter(usable).collect()
 }
 

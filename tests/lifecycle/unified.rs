@@ -7,19 +7,38 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Container, is_v2, needs, only_tare};
+use crate::harness::{Container, is_v2, needs, only_tare, runtime};
 
-/// Tests of this binary, by the beginnings of their names.
+/// Tests of this binary, by the beginnings of their names, in a mount namespace.
 fn on_v2(tests: &[&str]) {
-    needs!(!is_v2(), "the tests themselves run on v2");
     let mut cmd = Command::new("unshare");
     cmd.args(["--mount", "--propagation", "private", "sh", "-c"]);
-    cmd.arg("mount -t cgroup2 none /sys/fs/cgroup && exec \"$0\" \"$@\"")
-        .arg(std::env::current_exe().unwrap());
-    cmd.args(tests).args(["--skip", "is_done_by_the_freezer"]);
-    let out = cmd.output().unwrap();
+    cmd.arg("mount -t cgroup2 none /sys/fs/cgroup && exec \"$0\" \"$@\"");
+    again(cmd, tests);
+}
+
+/// The same below a systemd of their own.
+fn by_systemd(tests: &[&str]) {
+    again(Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/hack/systemd")), tests);
+}
+
+/// Each of them limits the time that its own commands take.
+fn again(mut cmd: Command, tests: &[&str]) {
+    needs!(!is_v2(), "the tests themselves run on v2");
+    cmd.arg(std::env::current_exe().unwrap()).args(tests).args(["--skip", "is_done_by_the_freezer"]);
+    let out = cmd.env("RUNTIME", runtime()).output().unwrap();
     let (text, err) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success() && !text.contains(" 0 passed"), "{text}\n{err}");
+}
+
+#[test]
+fn units_of_systemd() {
+    by_systemd(&["lifecycle::systemd::"]);
+}
+
+#[test]
+fn many_units_of_systemd() {
+    by_systemd(&["lifecycle::systemd_load::"]);
 }
 
 #[test]
