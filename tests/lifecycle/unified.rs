@@ -33,11 +33,13 @@ fn again(mut cmd: Command, tests: &[&str]) {
 
 #[test]
 fn units_of_systemd() {
+    only_tare!("runc wants a bus daemon beside systemd");
     by_systemd(&["lifecycle::systemd::"]);
 }
 
 #[test]
 fn many_units_of_systemd() {
+    only_tare!("runc wants a bus daemon beside systemd");
     by_systemd(&["lifecycle::systemd_load::"]);
 }
 
