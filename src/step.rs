@@ -100,7 +100,11 @@ pub enum Step {
         file: CString,
         value: CString,
     },
-    Mask(InRoot),
+    /// `label`: SELinux's, of the empty directory that covers a directory.
+    Mask {
+        path: InRoot,
+        label: Option<CString>,
+    },
     MakeReadonly(InRoot),
     Remount {
         path: InRoot,

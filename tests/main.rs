@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod config_support;
+mod cves;
 mod harness;
 mod layers;
 mod lifecycle;

@@ -43,7 +43,7 @@ pub struct Cgroup {
 }
 
 /// How a process gets into a container's cgroups.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Join {
     tasks: Vec<OwnedFd>,
     unified: Option<OwnedFd>,
@@ -123,7 +123,7 @@ fn inside(path: &str) -> Result<String> {
 /// An absolute, clean path as its directory and last name.
 fn split(path: &str) -> Option<(&str, &str)> {
     let clean = path.strip_prefix('/')?.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    path.rsplit_once('/').filter(|_| clean)
+    path.rsplit_once('/').filter(|(parent, _)| clean && !parent.is_empty())
 }
 
 impl Cgroup {

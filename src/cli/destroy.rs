@@ -10,7 +10,7 @@ use oci_spec::runtime::Spec;
 use super::hooks;
 use crate::cgroup::{self, Cgroup, resctrl};
 use crate::container::{self, Container, Locked, State, Status};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::spec;
 
 /// runc waits 100 times 100 ms.
@@ -37,8 +37,10 @@ pub(super) fn undo(
 
 fn kill(state: &State, cgroup: Option<&Cgroup>) -> Result<()> {
     let Some(init) = state.open_init()? else { return Ok(()) };
-    // ESRCH: it has ended since.
-    let _ = container::signal(init.as_fd(), libc::SIGKILL);
+    match container::signal(init.as_fd(), libc::SIGKILL) {
+        Err(error) if error.kind() != Kind::NotRunning => return Err(error),
+        _ => {}
+    }
     if let Some(cgroup) = cgroup {
         // A frozen process dies only once it is thawed.
         let _ = cgroup.thaw();
@@ -50,13 +52,23 @@ fn kill(state: &State, cgroup: Option<&Cgroup>) -> Result<()> {
     }
 }
 
-/// The rest, once init has ended.
+/// The rest, once init has ended. What fails for a moment, for want of a descriptor or interrupted, must not leave a
+/// container half there: it can all be done again, and so it is, once.
 pub(super) fn bury(
     container: &Locked,
     spec: Option<&Spec>,
     state: &State,
     cgroup: Option<Cgroup>,
 ) -> Result<()> {
+    let outside = || remove_outside(state, cgroup.as_ref());
+    outside().or_else(|_| outside())?;
+    if let Some(spec) = spec {
+        hooks::run_poststop(spec, state);
+    }
+    container.remove().or_else(|_| container.remove())
+}
+
+fn remove_outside(state: &State, cgroup: Option<&Cgroup>) -> Result<()> {
     if let Some(cgroup) = cgroup {
         // With the first process of a pid namespace all others are gone. Without one they outlive it, and
         // an init that a killed creator never wrote down is not known at all.
@@ -66,13 +78,10 @@ pub(super) fn bury(
         }
         cgroup.remove()?;
     }
-    if let Some(group) = state.resctrl.as_ref().and_then(|record| record.remove.as_deref()) {
-        resctrl::remove(group)?;
+    match state.resctrl.as_ref().and_then(|record| record.remove.as_deref()) {
+        Some(group) => resctrl::remove(group),
+        None => Ok(()),
     }
-    if let Some(spec) = spec {
-        hooks::run_poststop(spec, state);
-    }
-    container.remove()
 }
 
 /// What the container is doing, a freezer looked at where it matters.

@@ -20,6 +20,7 @@ use crate::host::{account, user};
 use crate::plan::{self, Plan};
 use crate::spawn::{self, Child, Foreground, Materials, Terminal};
 use crate::spec::{self, list};
+use crate::step::Step;
 use crate::{log, seal};
 
 /// The command `exec`.
@@ -107,8 +108,19 @@ fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process, ad
     let plan_options = plan::Options { adopted, ..plan_options(state, options.preserve_fds, listen_fds)? };
     let plan = plan::exec(process, spec, &plan_options, state.namespaces)?;
     log::debug(|| format!("{} steps planned for a process in container {}", plan.steps.len(), options.id));
+    for planned in &plan.steps {
+        if let Step::Affinity(mask) = &planned.step {
+            log::debug(|| format!("{} (runc: nsexec: affinity: {})", planned.place, hexadecimal(mask)));
+        }
+    }
     plan.warnings.iter().for_each(|warning| log::warn(warning));
     Ok(plan)
+}
+
+/// The lowest CPU is the last bit.
+fn hexadecimal(mask: &[u64]) -> String {
+    let digits: String = mask.iter().rev().map(|word| format!("{word:016x}")).collect();
+    format!("0x{:0>1}", digits.trim_start_matches('0'))
 }
 
 /// A user's systemd moves the process; else it is born in the cgroup, or joins by itself.
@@ -246,6 +258,10 @@ impl spawn::Host for NoHooks<'_> {
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
         agent::tell(self.plan.seccomp_agent.as_ref(), self.state, self.status, child.pid, &listener)
+    }
+
+    fn container(&self) -> Option<i32> {
+        Some(self.state.init?.pid)
     }
 
     fn other_cgroup(&mut self) -> Option<Join> {

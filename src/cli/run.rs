@@ -14,9 +14,9 @@ use super::launch;
 use super::{destroy, hooks, notify};
 use crate::container::Status;
 use crate::error::{self, Result};
-use crate::seal;
 use crate::spawn::hooks::Kind;
 use crate::spawn::{Foreground, Terminal};
+use crate::{log, seal};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RunOptions {
@@ -47,7 +47,17 @@ impl RunOptions {
 
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let options = RunOptions::new(matches);
-    run_container(global, &options).map_err(|error| error.context(launch::failed("run")))
+    match run_container(global, &options) {
+        // As a shell says it; runc's init does, and its log is silent (runc issue 4171).
+        Err(error)
+            if error.kind() == error::Kind::NotExecuted
+                && !options.detach
+                && log::last_words(&error.plain()) =>
+        {
+            Ok(1)
+        }
+        result => result.map_err(|error| error.context(launch::failed("run"))),
+    }
 }
 
 fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {

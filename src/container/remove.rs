@@ -15,7 +15,7 @@ use crate::sys::{Errno, fs};
 const DEEPEST: usize = 4;
 
 impl Locked {
-    /// Whoever waits for the lock finds out once this is dropped.
+    /// Whoever waits for the lock finds out once this is dropped. After a failure it goes on where it was.
     pub fn remove(&self) -> Result<()> {
         let (root, leftover) = (self.root.as_fd(), leftover_name(&self.id));
         let mut moved = fs::renameat(root, &self.name, &leftover);
@@ -23,7 +23,7 @@ impl Locked {
             sweep(root, &leftover).or_unable(|| format!("remove what a deletion of {} left", self.id))?;
             moved = fs::renameat(root, &self.name, &leftover);
         }
-        moved
+        or_gone(moved)
             .and_then(|()| self.remove_known(&leftover))
             .or_unable(|| format!("remove the directory of container {}", self.id))
     }

@@ -7,8 +7,9 @@
 
 use std::ffi::CString;
 
-use crate::error::{Result, While};
+use crate::error::{Error, Result, While};
 use crate::sys;
+use crate::sys::Errno;
 use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, O_RDONLY};
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -67,7 +68,7 @@ const JOINED: &[&str] = &[
 
 pub fn read() -> Result<Cgroups> {
     let own = own_cgroups(&contents("/proc/self/cgroup")?);
-    if magic(ROOT) == Some(CGROUP2_MAGIC) {
+    if is(ROOT, CGROUP2_MAGIC)? {
         return unified(own);
     }
     let mut found = Cgroups { version: Version::V1, hierarchies: Vec::new(), available: Vec::new() };
@@ -75,12 +76,12 @@ pub fn read() -> Result<Cgroups> {
     for (controllers, own) in own {
         if controllers.is_empty() {
             let mount = format!("{ROOT}/unified");
-            if magic(&mount) == Some(CGROUP2_MAGIC) {
+            if is(&mount, CGROUP2_MAGIC)? {
                 found.version = Version::Hybrid;
                 found.hierarchies.push(Hierarchy { controllers, mount, own });
             }
         } else if controllers.split(',').any(|c| JOINED.contains(&c)) {
-            let mount = match at_usual_place(&controllers, &own) {
+            let mount = match at_usual_place(&controllers, &own)? {
                 Some(mount) => Some((mount, own)),
                 None => {
                     if mounts.is_none() {
@@ -100,8 +101,7 @@ pub fn read() -> Result<Cgroups> {
 pub fn unified_of(pid: i32) -> Result<Option<String>> {
     let own = own_cgroups(&contents(&format!("/proc/{pid}/cgroup"))?);
     let own = own.into_iter().find(|(controllers, _)| controllers.is_empty());
-    let mounts = [ROOT.to_owned(), format!("{ROOT}/unified")];
-    let mount = mounts.into_iter().find(|mount| magic(mount) == Some(CGROUP2_MAGIC));
+    let mount = first([ROOT.to_owned(), format!("{ROOT}/unified")], |mount| is(mount, CGROUP2_MAGIC))?;
     Ok(mount.zip(own).map(|(mount, (_, path))| mount + &path))
 }
 
@@ -132,9 +132,9 @@ fn own_cgroups(text: &str) -> Vec<(String, String)> {
 /// One statfs(2) of our own cgroup below the usual mount point proves two things: the mount is a
 /// cgroup's, and its root is the one that our path counts from (not so in a nested container without
 /// a cgroup namespace).
-fn at_usual_place(controllers: &str, own: &str) -> Option<String> {
+fn at_usual_place(controllers: &str, own: &str) -> Result<Option<String>> {
     if own.split('/').any(|part| part == "..") {
-        return None;
+        return Ok(None);
     }
     let name = controllers.strip_prefix("name=").unwrap_or(controllers);
     // The order of the names in the directory may differ from the kernel's (RHEL 7 has cpu,cpuacct).
@@ -143,7 +143,19 @@ fn at_usual_place(controllers: &str, own: &str) -> Option<String> {
     if reversed != name {
         places.push(format!("{ROOT}/{reversed}"));
     }
-    places.into_iter().find(|mount| magic(&format!("{mount}{own}")) == Some(CGROUP1_MAGIC))
+    first(places, |mount| is(&format!("{mount}{own}"), CGROUP1_MAGIC))
+}
+
+fn first(
+    places: impl IntoIterator<Item = String>,
+    is_it: impl Fn(&str) -> Result<bool>,
+) -> Result<Option<String>> {
+    for place in places {
+        if is_it(&place)? {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
 }
 
 /// The mount point of a v1 hierarchy and our own path below it, from the lines of proc_pid_mountinfo(5).
@@ -194,8 +206,13 @@ fn contents(path: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&data).into_owned())
 }
 
-fn magic(path: &str) -> Option<u64> {
-    sys::fs::magic_of(&CString::new(path).ok()?).ok()
+/// What cannot be asked is an error: a container must not be left out of a hierarchy for it.
+fn is(path: &str, magic: u64) -> Result<bool> {
+    match sys::fs::magic_of(&CString::new(path).unwrap_or_default()) {
+        Ok(found) => Ok(found == magic),
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => Ok(false),
+        Err(errno) => Err(Error::sys(format!("unable to examine {path}"), errno)),
+    }
 }
 
 #[cfg(test)]
@@ -228,7 +245,7 @@ mod tests {
         let host = read().unwrap_or_else(|e| panic!("{e}"));
         for hierarchy in &host.hierarchies {
             let expected = if hierarchy.controllers.is_empty() { CGROUP2_MAGIC } else { CGROUP1_MAGIC };
-            assert_eq!(magic(&hierarchy.mount), Some(expected), "{hierarchy:?}");
+            assert!(is(&hierarchy.mount, expected).is_ok_and(|is| is), "{hierarchy:?}");
         }
         let v2_alone = host.hierarchies.len() == 1 && host.hierarchies[0].controllers.is_empty();
         assert_eq!(host.version == Version::V2, v2_alone);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who the process becomes. Every change is read back: a call that an outer filter or a bug turned
-//! into nothing must not start a container as root (runc, crun and youki all would).
+//! into nothing must not start a container as root (runc, crun and youki all would). The ids here, as they
+//! are known in this user namespace; the rest by the parent, at a glance (`spawn/verify.rs`).
 
 use std::ffi::CStr;
 use std::os::fd::AsRawFd;
@@ -24,8 +25,7 @@ impl Init<'_> {
     }
 
     pub(super) fn set_no_new_privileges(&mut self) -> Done {
-        process::set_no_new_privs()?;
-        if process::no_new_privs()? { Ok(()) } else { Err(NOT_IN_FORCE) }
+        Ok(process::set_no_new_privs()?)
     }
 
     pub(super) fn load_seccomp(&mut self, flags: u64, program: &[BpfInstruction], listener: bool) -> Done {
@@ -35,7 +35,6 @@ impl Init<'_> {
             self.work.channel.send(&Report::SeccompFd(fd.as_raw_fd()))?;
             self.await_go()?;
         }
-        // That it is in force the parent looks up: the filter need not let us ask.
         Ok(())
     }
 
@@ -115,19 +114,13 @@ fn shrink_bounding(keep: CapSet) -> Done {
     Ok(())
 }
 
-/// An ambient capability needs its permitted and inheritable ones; without, it is left out (runc warns).
+/// Of the ambient set the plan has left out what could not be raised.
 fn apply_capabilities(caps: &CapPlan) -> Done {
     cred::ambient_clear()?;
     cred::capset(&caps.sets)?;
-    if cred::capget()? != caps.sets {
-        return Err(NOT_IN_FORCE);
-    }
     for cap in 0..=LAST {
         if caps.ambient.0 >> cap & 1 == 1 {
-            match cred::ambient_raise(cap) {
-                Ok(()) | Err(Errno::EPERM | Errno::EINVAL) => {}
-                Err(e) => return Err(e.into()),
-            }
+            cred::ambient_raise(cap)?;
         }
     }
     Ok(())

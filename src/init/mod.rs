@@ -193,7 +193,7 @@ impl<'p> Init<'p> {
             Step::Hooks(point) => self.await_hooks(*point),
             Step::MakeDirectory(path) => self.make_directory(path),
             Step::Sysctl { file, value } => self.write_sysctl(file, value),
-            Step::Mask(path) => self.mask(path),
+            Step::Mask { path, label } => self.mask(path, label.as_deref()),
             Step::MakeReadonly(path) => self.make_readonly(path),
             Step::Remount { path, attr } => self.remount(path, attr),
             Step::HideHostMount(path) => self.hide_host_mount(path),

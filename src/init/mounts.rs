@@ -147,7 +147,7 @@ impl Init<'_> {
             return Ok(mount::move_mount(own.as_fd(), target.as_fd())?);
         }
         let top = match tmpfs(c"755", tree.label.as_deref()) {
-            Err(Errno::ENOSYS) => {
+            Err(Errno::ENOSYS) if tree.label.is_none() => {
                 fs::fchdir(target.as_fd())?;
                 mount::mount(Some(c"tmpfs"), c".", Some(c"tmpfs"), 0, Some(c"mode=755"))?;
                 resolve::target(self.root()?, &tree.target)?

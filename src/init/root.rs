@@ -111,7 +111,16 @@ impl Init<'_> {
         }
         mount::unmount_cwd()?;
         self.switched = true;
-        Ok(fs::chdir(c"/")?)
+        fs::chdir(c"/")?;
+        // What is over the root, as the old one was, is seen from above alone.
+        self.is_root(c"/..")
+    }
+
+    /// A switch that did nothing would leave the container on the host's root.
+    fn is_root(&self, path: &CStr) -> Done {
+        let (here, root) = (fs::lstatat(CWD, path)?, fs::fstat(self.root()?)?);
+        let same = (here.device, here.inode) == (root.device, root.inode);
+        if same { Ok(()) } else { Err(super::NOT_IN_FORCE) }
     }
 
     /// For a root on ramfs, where pivot_root cannot be: the mount moves over "/" and becomes the root.
@@ -124,7 +133,8 @@ impl Init<'_> {
         }
         mount::chroot_cwd()?;
         self.switched = true;
-        Ok(fs::chdir(c"/")?)
+        fs::chdir(c"/")?;
+        self.is_root(c"/")
     }
 
     /// With chroot alone the host's procfs and sysfs would stay in reach of a new mount of theirs:

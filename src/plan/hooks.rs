@@ -51,8 +51,21 @@ impl HookProgram {
     }
 }
 
-pub(super) fn add(draft: &mut Draft, spec: &Spec) {
-    let Some(hooks) = spec.hooks() else { return };
+/// All are checked now: a poststop hook that can never run is not found out when the container is gone.
+pub(super) fn add(draft: &mut Draft, spec: &Spec) -> Result<()> {
+    let Some(hooks) = spec.hooks() else { return Ok(()) };
+    for (kind, hooks) in [
+        ("prestart", hooks.prestart()),
+        ("createRuntime", hooks.create_runtime()),
+        ("createContainer", hooks.create_container()),
+        ("startContainer", hooks.start_container()),
+        ("poststart", hooks.poststart()),
+        ("poststop", hooks.poststop()),
+    ] {
+        for (i, hook) in list(hooks).iter().enumerate() {
+            HookProgram::new(hook, format!("/hooks/{kind}/{i}"))?;
+        }
+    }
     let prestart = list(hooks.prestart());
     if !prestart.is_empty() || !list(hooks.create_runtime()).is_empty() {
         draft.add("/hooks", Step::Hooks(HookPoint::CreateRuntime));
@@ -60,4 +73,5 @@ pub(super) fn add(draft: &mut Draft, spec: &Spec) {
     if !list(hooks.create_container()).is_empty() {
         draft.add("/hooks/createContainer", Step::Hooks(HookPoint::CreateContainer));
     }
+    Ok(())
 }

@@ -170,7 +170,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     terminal::allocate(draft, process)?;
     paths::make_working_directory(draft, process)?;
     terminal::reopen_null(draft, process);
-    hooks::add(draft, spec);
+    hooks::add(draft, spec)?;
     paths::mask_and_protect(draft, spec)?;
     sysctl::add_all(draft, spec, &spaces)?;
     rootfs::finish(draft, spec, &world);

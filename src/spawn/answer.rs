@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use super::verify::verify;
 use super::{Child, Host, maps, words};
 use crate::channel::Report;
 use crate::error::{Error, Result, While};
@@ -32,7 +33,7 @@ pub(super) fn until_ready(plan: &Plan, fds: &[OwnedFd], child: &Child, host: &mu
             Some(Report::Ready) => {
                 // Not before init has opened its last: it holds a descriptor for each mount of the config.
                 raise_limits(plan, child.pid, |limit| limit.resource == libc::RLIMIT_NOFILE)?;
-                return verify_seccomp(plan, child.pid);
+                return verify(plan, fds, child.pid, host.container());
             }
             Some(Report::Failed(failure)) => return Err(words::failed(plan, &failure)),
             None => return Err(ended(child)),
@@ -55,23 +56,6 @@ fn map_ids(plan: &Plan, fds: &[OwnedFd], child: &Child, number: i32, step: usize
         .map_err(|error| error.at(place))?;
     sys::mount::map_ids(mount.as_fd(), idmap.depth, fds[idmap.slot.0].as_fd())
         .map_err(|errno| words::idmap_failed(&source.0, errno).at(place))
-}
-
-/// A filter that was loaded, and is not there, must not start a container.
-fn verify_seccomp(plan: &Plan, pid: i32) -> Result<()> {
-    if !plan.steps.iter().any(|planned| matches!(planned.step, Step::Seccomp { .. })) {
-        return Ok(());
-    }
-    let path = std::ffi::CString::new(format!("/proc/{pid}/status")).unwrap_or_default();
-    let status = sys::fs::open(&path, sys::fs::O_RDONLY)
-        .and_then(|file| sys::fs::read_to_end(file.as_fd(), 64 << 10))
-        .or_unable(|| "verify the seccomp filter".into())?;
-    if status.split(|byte| *byte == b'\n').any(|line| line == b"Seccomp:\t2") {
-        return Ok(());
-    }
-    Err(Error::new("unable to load the seccomp filter")
-        .because("the kernel said yes, and yet it is not in force")
-        .at("/linux/seccomp"))
 }
 
 /// Before `Ready`, and without a word: somebody killed it.

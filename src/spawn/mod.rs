@@ -3,6 +3,7 @@
 //! it until it is ready, and turns its failure into words.
 //!
 //! Runs in the calling process, which has one thread. `create`, `run` and `exec` all come through here.
+//! Lines for `--debug` name the stage as runc does too, for those who look for its words in a log.
 
 mod answer;
 mod console;
@@ -12,6 +13,7 @@ mod maps;
 mod netdev;
 pub mod notify;
 mod requests;
+mod verify;
 mod words;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,6 +22,7 @@ use crate::cgroup::Join;
 use crate::channel::{self, Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
 use crate::init::{self, Work};
+use crate::log;
 use crate::plan::Plan;
 use crate::sys::process::{self, Cloned, ExecArgs, Exit};
 use crate::sys::{self, Errno};
@@ -58,6 +61,10 @@ pub trait Host {
     /// # Errors
     /// The start is given up.
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()>;
+    /// The init whose namespaces the process joins.
+    fn container(&self) -> Option<i32> {
+        None
+    }
     /// The v2 cgroup to be born in when the one that was meant takes no process.
     fn other_cgroup(&mut self) -> Option<Join> {
         None
@@ -102,11 +109,7 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     let around = requests::Around::enter(plan, &fds)?;
     let joins = requests::joins(plan, &fds);
     let clone = |cgroup| match joins.as_slice() {
-        [] => match process::clone(plan.clone, cgroup) {
-            // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
-            Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => clone_and_move(plan.clone, cgroup),
-            cloned => cloned,
-        },
+        [] => clone_into(plan.clone, cgroup),
         joins => process::clone_through(joins, plan.clone, cgroup),
     };
     let cloned = match clone(cgroup) {
@@ -125,20 +128,31 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     around.leave()?;
     let (pid, pidfd) = cloned.map_err(words::clone_failed)?;
     drop(work);
+    log::debug(|| format!("process {pid} is made (runc: nsexec container setup, child process in init())"));
     let child = Child { pid, pidfd, channel: parent_end, kept: false };
     netdev::move_all(plan, &fds, &child)?;
     answer::until_ready(plan, &fds, &child, host)?;
+    log::debug(|| {
+        let stage = if target.is_some() {
+            "setns_init: about to exec"
+        } else {
+            "init: closing the pipe to signal completion"
+        };
+        format!("process {pid} is all that the config asks for (runc: {stage})")
+    });
     Ok(child)
 }
 
-/// Init waits for nothing before it is moved, so it moves itself: `0` is the one who writes.
-fn clone_and_move(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> sys::Result<Cloned> {
-    let procs = match cgroup {
-        Some(cgroup) => Some(sys::fs::openat(cgroup, c"cgroup.procs", sys::fs::O_WRONLY, 0)?),
-        None => None,
+/// A clone that is born in a v2 cgroup, or moves itself there before anything else: `0` is the one who writes.
+fn clone_into(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> sys::Result<Cloned> {
+    let cgroup = match (process::clone(namespaces, cgroup), cgroup) {
+        // No clone3, or none with a cgroup (Linux 5.7).
+        (Err(Errno::ENOSYS | Errno::E2BIG), Some(cgroup)) => cgroup,
+        (cloned, _) => return cloned,
     };
+    let procs = sys::fs::openat(cgroup, c"cgroup.procs", sys::fs::O_WRONLY, 0)?;
     let cloned = process::clone(namespaces, None)?;
-    if let (Cloned::Child, Some(procs)) = (&cloned, &procs)
+    if let Cloned::Child = cloned
         && sys::fs::write(procs.as_fd(), b"0").is_err()
     {
         process::exit_now(1);

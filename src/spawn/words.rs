@@ -7,7 +7,7 @@
 use std::ffi::CStr;
 
 use crate::channel::{Failure, Note};
-use crate::error::{Error, strerror};
+use crate::error::{Error, Kind, strerror};
 use crate::plan::{Plan, Request};
 use crate::step::{BindMount, FsMount, Program, Source, Step};
 use crate::sys::Errno;
@@ -93,7 +93,7 @@ fn no_mount(fs: &FsMount, note: Note, errno: Errno) -> Error {
 /// The words that people look for when a container does not start, without a place to break them: the
 /// program is there, or it would not have come to this.
 pub fn exec_failed(program: &str, errno: Errno) -> Error {
-    let error = Error::sys(format!("exec {program}"), errno);
+    let error = Error::sys(format!("exec {program}"), errno).of_kind(Kind::NotExecuted);
     match errno {
         Errno::ENOENT => {
             error.hint("the interpreter that it names after #!, or as an ELF file, is not there")

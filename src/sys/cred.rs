@@ -3,7 +3,7 @@
 
 use std::ptr;
 
-use super::{Errno, Result, check, check_unit};
+use super::{Result, check, check_unit};
 
 pub fn setgroups(groups: &[u32]) -> Result<()> {
     // The raw call: glibc's would signal other threads, of which there are none.
@@ -90,18 +90,6 @@ pub fn capset(caps: &Caps) -> Result<()> {
     check_unit(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) })
 }
 
-pub fn capget() -> Result<Caps> {
-    let header = CapHeader { version: CAP_VERSION_3, pid: 0 };
-    let mut data = [CapData::default(); 2];
-    check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) })?;
-    let whole = |low: u32, high: u32| CapSet(u64::from(low) | u64::from(high) << 32);
-    Ok(Caps {
-        effective: whole(data[0].effective, data[1].effective),
-        permitted: whole(data[0].permitted, data[1].permitted),
-        inheritable: whole(data[0].inheritable, data[1].inheritable),
-    })
-}
-
 fn prctl(option: i32, a: u64, b: u64) -> Result<libc::c_long> {
     check(unsafe { libc::prctl(option, a, b, 0, 0) }.into())
 }
@@ -121,11 +109,7 @@ pub fn keep_caps(on: bool) -> Result<()> {
 }
 
 pub fn ambient_clear() -> Result<()> {
-    match prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0) {
-        // Before Linux 4.3 there is no ambient set to clear.
-        Ok(_) | Err(Errno::EINVAL) => Ok(()),
-        Err(e) => Err(e),
-    }
+    prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0).map(drop)
 }
 
 pub fn ambient_raise(cap: u8) -> Result<()> {

@@ -27,6 +27,7 @@ pub mod socket;
 pub mod tty;
 
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use nix::errno::Errno;
 
@@ -67,9 +68,33 @@ fn check_unit(ret: libc::c_long) -> Result<()> {
 
 /// Owns the descriptor that a call has just made.
 fn owned(ret: libc::c_long) -> Result<OwnedFd> {
-    let fd = check(ret)? as i32;
+    check(ret).map(own)
+}
+
+fn own(fd: libc::c_long) -> OwnedFd {
     // SAFETY: the kernel has just given us this descriptor; nothing else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    unsafe { OwnedFd::from_raw_fd(fd as i32) }
+}
+
+/// A call that an old kernel or an outer filter may not know: after one ENOSYS this process, and what it clones
+/// afterwards, makes it no more.
+struct Newer(AtomicBool);
+
+impl Newer {
+    const fn new() -> Newer {
+        Newer(AtomicBool::new(false))
+    }
+
+    fn ask(&self, call: impl FnOnce() -> libc::c_long) -> Result<libc::c_long> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(Errno::ENOSYS);
+        }
+        check(call()).inspect_err(|errno| {
+            if *errno == Errno::ENOSYS {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        })
+    }
 }
 
 /// Repeats a call that a signal interrupted.

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use super::{Errno, Result, check, check_unit, owned, retry};
+use super::{Errno, Newer, Result, check, check_unit, owned, retry};
 
 pub const NEWTIME: u64 = 0x80;
 pub const NEWNS: u64 = libc::CLONE_NEWNS as u64;
@@ -48,6 +48,8 @@ pub enum Cloned {
     Parent { pid: i32, pidfd: OwnedFd },
 }
 
+static CLONE3: Newer = Newer::new();
+
 /// clone3(2) without shared memory: a fork into new namespaces, and into `cgroup` (Linux 5.7).
 /// Falls back to clone(2) where clone3 is unknown or filtered (ENOSYS) and no cgroup is asked for.
 ///
@@ -64,8 +66,8 @@ pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> 
     args.born_in(cgroup);
     // SAFETY: no CLONE_VM: the child has a copy of this address space and goes on from here as after
     // fork(2). The process has one thread, so no lock can be held by a thread that is gone.
-    let ret = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
-    let pid = match check(ret) {
+    let call = || unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    let pid = match CLONE3.ask(call) {
         Err(Errno::ENOSYS) if cgroup.is_none() && namespaces & NEWTIME == 0 => {
             let flags = args.flags | libc::SIGCHLD as u64;
             // SAFETY: as above; the argument order is that of x86_64, aarch64 and riscv64 for the
@@ -122,7 +124,8 @@ fn clone_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<i32>
     let mut args = CloneArgs { flags: namespaces | libc::CLONE_PARENT as u64, ..CloneArgs::default() };
     args.born_in(cgroup);
     // SAFETY: as in `clone`.
-    check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })
+    CLONE3
+        .ask(|| unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })
         .map(|pid| pid as i32)
 }
 
@@ -283,10 +286,6 @@ pub fn set_subreaper() -> Result<()> {
 
 pub fn set_no_new_privs() -> Result<()> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map(drop)
-}
-
-pub fn no_new_privs() -> Result<bool> {
-    Ok(prctl(libc::PR_GET_NO_NEW_PRIVS, 0)? == 1)
 }
 
 pub fn set_name(name: &CStr) -> Result<()> {

@@ -42,6 +42,24 @@ pub(super) fn reap_orphans() {
     });
 }
 
+/// A child that its caller waits for, until `release`.
+pub(crate) fn spawn_held(cmd: &mut Command) -> Child {
+    let mut ours = OURS.lock().unwrap();
+    let child = cmd.spawn().unwrap();
+    ours.insert(child.id().cast_signed());
+    child
+}
+
+/// Somebody waits for this process, a tracer, should it become ours.
+#[allow(dead_code, reason = "for tests/faults")]
+pub(crate) fn hold(pid: i32) {
+    OURS.lock().unwrap().insert(pid);
+}
+
+pub(crate) fn release(pid: i32) {
+    OURS.lock().unwrap().remove(&pid);
+}
+
 /// Each thread has its own list.
 fn children() -> Vec<i32> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
@@ -100,9 +118,7 @@ impl Running {
     }
 
     fn start(mut cmd: Command, out: File, err: File) -> Self {
-        let mut ours = OURS.lock().unwrap();
-        let child = cmd.spawn().unwrap();
-        ours.insert(child.id().cast_signed());
+        let child = spawn_held(&mut cmd);
         Self { line: format!("{cmd:?}"), child, out, err }
     }
 
@@ -139,7 +155,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        OURS.lock().unwrap().remove(&self.child.id().cast_signed());
+        release(self.child.id().cast_signed());
     }
 }
 
@@ -184,7 +200,7 @@ impl Output {
     }
 }
 
-fn text(file: &File) -> String {
+pub(crate) fn text(file: &File) -> String {
     let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
     let n = file.read_at(&mut bytes, 0).unwrap();
     String::from_utf8_lossy(&bytes[..n]).into_owned()

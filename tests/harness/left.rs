@@ -19,12 +19,13 @@ pub(crate) fn left(id: &str, state_root: &Path) -> Vec<String> {
     left
 }
 
-/// Live processes that are in a cgroup of `id`, or run with `id` among their arguments.
+/// Live processes that are in a cgroup of `id`, or have `id` among their arguments or in their environment.
 pub(crate) fn processes(id: &str) -> Vec<i32> {
     let pids = entries(Path::new("/proc")).filter_map(|p| p.file_name()?.to_str()?.parse().ok());
     pids.filter(|&pid| {
         let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        (cgroup.contains(id) || cmdline(pid).contains(id)) && alive(pid)
+        let named = || cmdline(pid).contains(id) || bytes_of(pid, "environ").contains(id);
+        (cgroup.contains(id) || named()) && alive(pid)
     })
     .collect()
 }
@@ -55,6 +56,10 @@ fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 fn cmdline(pid: i32) -> String {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    bytes_of(pid, "cmdline")
+}
+
+fn bytes_of(pid: i32, file: &str) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).replace('\0', " ")
 }

@@ -25,10 +25,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) use command::{Output, Running, after, finish, wait_for};
+#[allow(unused_imports, reason = "for tests/faults")]
+pub(crate) use command::{hold, release, spawn_held, text};
 pub(crate) use config::base;
 pub(crate) use enosys::without;
 pub(crate) use fd_socket::FdSocket;
 pub(crate) use host::{has_systemd, is_v2, needs};
+#[allow(unused_imports, reason = "for tests/faults")]
+pub(crate) use left::left;
 pub(crate) use left::{alive, cgroup_mounts, processes};
 pub(crate) use mountinfo::{Mount, mounts};
 pub(crate) use pty::Terminal;
@@ -253,6 +257,11 @@ impl Container {
         wait_for(&format!("{} to be {status}", self.id), || (self.status() == status).then_some(()));
     }
 
+    /// What is on the machine of it now.
+    pub(crate) fn left(&self) -> Vec<String> {
+        left::left(&self.id, &self.state_root())
+    }
+
     /// The container's cgroup in the v1 hierarchy of this controller; `None` on a machine without it.
     pub(crate) fn cgroup(&self, controller: &str) -> Option<PathBuf> {
         let has = |list: &str| list.split(',').any(|c| c == controller);
@@ -276,12 +285,12 @@ impl Drop for Container {
             .filter(|out| out.code != 0)
             .map(|out| format!("delete --force: {}", out.stderr()))
             .collect();
-        let mut left = left::left(&self.id, &self.state_root());
+        let mut left = self.left();
         // A killed process may be on its way out yet.
         let end = Instant::now() + command::limit() / 18;
         while !left.is_empty() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(10));
-            left = left::left(&self.id, &self.state_root());
+            left = self.left();
         }
         if std::thread::panicking() {
             eprintln!("{}: left behind: {left:#?} {failed:?}", self.id);

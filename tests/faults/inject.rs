@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The injector: a tracer (ptrace(2)) of a command and of all that it starts, up to the programs of the container, which
+//! are let go as they are executed. It numbers system calls and changes one of them; from then on all run untraced.
+//!
+//! strace counts each system call by itself and is ten times slower. A filter with SECCOMP_RET_TRACE would stay with the
+//! container, and answer ENOSYS once the tracer is gone.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use crate::call::{Call, Place, path_argument, string_of};
+use crate::harness::{hold, release, spawn_held, text};
+use crate::whole::patience;
+
+/// What becomes of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Fail(Errno),
+    /// It is not made, and says that it was: 0, or for a write all that was to be written.
+    Nothing,
+    Kill,
+    /// The command dies when another process of its comes here.
+    KillCommand,
+}
+
+pub(crate) struct Traced {
+    /// The exit status of the command, or the negated signal that ended it.
+    pub(crate) code: i32,
+    out: File,
+    err: File,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) hit: Option<Call>,
+    pub(crate) took: Duration,
+    /// It had to be killed.
+    pub(crate) hung: bool,
+}
+
+impl Traced {
+    pub(crate) fn stdout(&self) -> String {
+        text(&self.out)
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        text(&self.err)
+    }
+}
+
+/// Runs the command; `at` this place the call is changed.
+pub(crate) fn trace(mut cmd: Command, at: Option<(Place, Act)>) -> Traced {
+    let (out, err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    cmd.stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
+    // SAFETY: one system call between fork and exec.
+    unsafe { cmd.pre_exec(|| Ok(ptrace::traceme()?)) };
+    let began = Instant::now();
+    // In a thread of its own: what it has not let go is let go by its end, and it waits for its tracees alone.
+    let tracer = std::thread::scope(|scope| {
+        let (tell, told) = channel();
+        let (ended, end) = channel::<()>();
+        let tracer = scope.spawn(move || {
+            let main = spawn_traced(&mut cmd);
+            tell.send(main).unwrap();
+            let tracer = Tracer::attach(main, at).run();
+            drop(ended);
+            tracer
+        });
+        let main = told.recv().unwrap();
+        let hung = end.recv_timeout(patience()) == Err(RecvTimeoutError::Timeout);
+        if hung {
+            let _ = kill(main, Signal::SIGKILL);
+        }
+        Tracer { hung, ..tracer.join().unwrap() }
+    });
+    let Tracer { code, calls, hit, hung, .. } = tracer;
+    Traced { code: code.unwrap(), out, err, calls, hit, took: began.elapsed(), hung }
+}
+
+fn spawn_traced(cmd: &mut Command) -> Pid {
+    Pid::from_raw(spawn_held(cmd).id().cast_signed())
+}
+
+#[derive(Default)]
+struct Tracee {
+    process: usize,
+    index: usize,
+    /// Between a call's entry and its exit.
+    in_call: bool,
+    /// Its first stop is that of the tracer's own SIGSTOP.
+    is_new: bool,
+}
+
+struct Tracer {
+    main: Pid,
+    at: Option<(Place, Act)>,
+    tracees: BTreeMap<Pid, Tracee>,
+    born: usize,
+    code: Option<i32>,
+    calls: Vec<Call>,
+    hit: Option<Call>,
+    hung: bool,
+}
+
+/// What a child still does after its parent's end is seen too, as long as it does something every so often.
+const IDLE: Duration = Duration::from_millis(30);
+
+impl Tracer {
+    /// The command stands where it has just been executed.
+    fn attach(main: Pid, at: Option<(Place, Act)>) -> Self {
+        let stop = waitpid(main, Some(WaitPidFlag::__WALL)).unwrap();
+        assert!(matches!(stop, WaitStatus::Stopped(_, Signal::SIGTRAP)), "{stop:?}");
+        let options = Options::PTRACE_O_TRACESYSGOOD
+            | Options::PTRACE_O_TRACECLONE
+            | Options::PTRACE_O_TRACEFORK
+            | Options::PTRACE_O_TRACEVFORK
+            | Options::PTRACE_O_TRACEEXEC;
+        ptrace::setoptions(main, options).unwrap();
+        let tracees = BTreeMap::from([(main, Tracee::default())]);
+        let this = Self { main, at, tracees, born: 1, code: None, calls: vec![], hit: None, hung: false };
+        this.resume(main, None);
+        this
+    }
+
+    fn run(mut self) -> Self {
+        while let Some(status) = self.next() {
+            match status {
+                WaitStatus::PtraceSyscall(pid) => self.call(pid),
+                WaitStatus::PtraceEvent(pid, _, event) => self.event(pid, event),
+                WaitStatus::Stopped(pid, signal) => self.stopped(pid, signal),
+                WaitStatus::Exited(pid, code) => self.gone(pid, code),
+                WaitStatus::Signaled(pid, signal, _) => self.gone(pid, -(signal as i32)),
+                other => panic!("{other:?}"),
+            }
+        }
+        self.tracees.keys().for_each(|pid| release(pid.as_raw()));
+        self
+    }
+
+    /// None: the command has ended, and there is nothing more to see.
+    fn next(&self) -> Option<WaitStatus> {
+        let mine = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
+        if self.code.is_none() {
+            return Some(waitpid(None, Some(mine)).unwrap());
+        }
+        let end = Instant::now() + if self.hit.is_some() { Duration::ZERO } else { IDLE };
+        while !self.tracees.is_empty() {
+            match waitpid(None, Some(mine | WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => {
+                    // One that has not come to its first stop cannot be let go yet.
+                    if Instant::now() >= end && !self.tracees.values().any(|t| t.is_new) {
+                        return None;
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Ok(status) => return Some(status),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    fn resume(&self, pid: Pid, signal: Option<Signal>) {
+        // ESRCH: killed meanwhile.
+        let _ = if self.hit.is_some() { ptrace::detach(pid, signal) } else { ptrace::syscall(pid, signal) };
+    }
+
+    fn let_go(&mut self, pid: Pid) {
+        self.tracees.remove(&pid);
+        if pid != self.main {
+            release(pid.as_raw());
+        }
+        let _ = ptrace::detach(pid, None);
+    }
+
+    fn meet(&mut self, pid: Pid) -> &mut Tracee {
+        let born = &mut self.born;
+        self.tracees.entry(pid).or_insert_with(|| {
+            hold(pid.as_raw());
+            *born += 1;
+            Tracee { process: *born - 1, is_new: true, ..Tracee::default() }
+        })
+    }
+
+    fn stopped(&mut self, pid: Pid, signal: Signal) {
+        let tracee = self.meet(pid);
+        let own = std::mem::take(&mut tracee.is_new) && signal == Signal::SIGSTOP;
+        self.pass(pid, (!own).then_some(signal));
+    }
+
+    /// Lets it go if nothing more is to be seen, else on to its next call.
+    fn pass(&mut self, pid: Pid, signal: Option<Signal>) {
+        self.resume(pid, signal);
+        if self.hit.is_some() {
+            self.tracees.remove(&pid);
+            if pid != self.main {
+                release(pid.as_raw());
+            }
+        }
+    }
+
+    fn event(&mut self, pid: Pid, event: i32) {
+        if event == libc::PTRACE_EVENT_EXEC {
+            // A program of the container's, or a hook. The command's own is its sealed copy.
+            if pid != self.main {
+                return self.let_go(pid);
+            }
+        } else if let Ok(child) = ptrace::getevent(pid) {
+            self.meet(Pid::from_raw(i32::try_from(child).unwrap()));
+        }
+        self.pass(pid, None);
+    }
+
+    fn gone(&mut self, pid: Pid, code: i32) {
+        self.tracees.remove(&pid);
+        release(pid.as_raw());
+        if pid == self.main {
+            self.code = Some(code);
+        }
+    }
+
+    fn call(&mut self, pid: Pid) {
+        let tracee = self.meet(pid);
+        tracee.in_call = !tracee.in_call;
+        if tracee.in_call {
+            let place = Place { process: tracee.process, index: tracee.index };
+            tracee.index += 1;
+            // An error: killed meanwhile.
+            let _ = self.entry(pid, place);
+        }
+        self.pass(pid, None);
+    }
+
+    fn entry(&mut self, pid: Pid, place: Place) -> nix::Result<()> {
+        let chosen = self.at.filter(|at| at.0 == place);
+        if chosen.is_none() && self.at.is_some() {
+            return Ok(());
+        }
+        let mut regs = ptrace::getregs(pid)?;
+        let args = [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9];
+        let number = regs.orig_rax.cast_signed();
+        let path = path_argument(number).and_then(|n| string_of(pid.as_raw(), args[n]));
+        let call = Call { place, number, args, path };
+        let Some((_, act)) = chosen else {
+            self.calls.push(call);
+            return Ok(());
+        };
+        self.hit = Some(call);
+        match act {
+            Act::Kill => return kill(pid, Signal::SIGKILL),
+            Act::KillCommand => return kill(self.main, Signal::SIGKILL),
+            // The kernel makes no call of this number, and leaves the result as it finds it.
+            Act::Fail(errno) => regs.rax = (-i64::from(errno as i32)).cast_unsigned(),
+            Act::Nothing => regs.rax = if number == libc::SYS_write { args[2] } else { 0 },
+        }
+        regs.orig_rax = u64::MAX;
+        ptrace::setregs(pid, regs)
+    }
+}
