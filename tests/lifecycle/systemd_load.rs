@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Many containers by systemd, one after the other and at once.
+//! Many containers by systemd, one after the other and at once: in the guest, or below `hack/systemd`.
 use std::process::Command;
 
 use serde_json::json;

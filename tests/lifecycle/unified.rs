@@ -38,12 +38,6 @@ fn units_of_systemd() {
 }
 
 #[test]
-fn many_units_of_systemd() {
-    only_tare!("runc wants a bus daemon beside systemd");
-    by_systemd(&["lifecycle::systemd_load::"]);
-}
-
-#[test]
 fn device_rules() {
     on_v2(&["lifecycle::cgroup_differential::device", "lifecycle::update_devices::a_"]);
 }
