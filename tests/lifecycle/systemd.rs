@@ -123,7 +123,7 @@ fn limits_survive_a_reload() {
     assert_eq!(c.status(), "running");
 }
 
-/// New limits are in both, and neither a reload of the units nor a new systemd takes them back.
+/// New limits are in both, and a reload of the units does not take them back.
 #[test]
 fn update_changes_properties_and_files() {
     needs!(has_systemd() && has_limits(), "no systemd on cgroup v2, or v1 has the controllers");
