@@ -142,7 +142,6 @@ impl<'a> Disk<'a> {
     /// None: this machine has no loop devices.
     fn new(scratch: &'a Scratch) -> Option<Self> {
         if !Path::new("/dev/loop-control").exists() {
-            eprintln!("no loop devices: a power cut cannot be had here");
             return None;
         }
         let image = scratch.path("disk");

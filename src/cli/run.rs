@@ -46,6 +46,7 @@ impl RunOptions {
 }
 
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    flags::take_time(matches)?;
     let options = RunOptions::new(matches);
     match run_container(global, &options) {
         // As a shell says it; runc's init does, and its log is silent (runc issue 4171).
@@ -61,7 +62,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 }
 
 fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
-    seal::enter(options.create.preserve_fds + Activation::read().sockets())?;
+    seal::close_all_but(options.create.preserve_fds + Activation::read().sockets())?;
     let mode = Mode::Run { detach: options.detach };
     let prepared = launch::prepare(global, &options.create, mode)?;
     let foreground = (!options.detach).then(|| Foreground::new(!options.no_subreaper)).transpose()?;

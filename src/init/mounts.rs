@@ -104,7 +104,7 @@ impl Init<'_> {
         if bind.idmap.is_some() {
             let own = |step: &Step| matches!(step, Step::Bind(other) if std::ptr::eq(other, bind));
             let step = self.work.steps.iter().position(|planned| own(&planned.step)).unwrap_or(usize::MAX);
-            self.work.channel.send(&Report::Mount { fd: tree.as_raw_fd(), step })?;
+            self.channel.send(&Report::Mount { fd: tree.as_raw_fd(), step })?;
             self.await_go()?;
         }
         resolve::procfs_on_proc(bind, tree)?;

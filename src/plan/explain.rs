@@ -16,9 +16,6 @@ impl fmt::Display for Plan {
             let of = request(&self.requests[slot.0]);
             writeln!(f, "  through a process in {} of {of}", namespaces(*namespace))?;
         }
-        for (namespace, slot) in &self.around {
-            writeln!(f, "  born in {} of {}", namespaces(*namespace), request(&self.requests[slot.0]))?;
-        }
         for device in &self.net_devices.devices {
             let (name, becomes) = (text(&device.name), text(&device.becomes));
             writeln!(f, "  with the network device {name} as {becomes} in it  ({})", device.place)?;

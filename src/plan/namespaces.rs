@@ -201,10 +201,8 @@ pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces, host: &Host) -> Resu
         // A pid namespace is only entered by being born in it. From inside a new user namespace the
         // host's could not be joined any more: init is born in those too.
         let born = *namespace == NEWPID || (new_user && *namespace != NEWNS);
-        if through && (born || *namespace != NEWNS) {
+        if born || (through && *namespace != NEWNS) {
             draft.plan.through.push((*namespace, slot));
-        } else if born {
-            draft.plan.around.push((*namespace, slot));
         } else {
             draft.add(place.clone(), Step::JoinNamespace { namespace: *namespace, slot });
         }
@@ -276,11 +274,11 @@ pub(super) fn join_container(draft: &mut Draft, spaces: &Namespaces, privileged:
     let slot = draft.request(Request::Init);
     let mut namespaces = spaces.all() & !NEWPID;
     if spaces.own(NEWPID) {
-        draft.plan.around.push((NEWPID, slot));
         if spaces.user() && !privileged {
             draft.plan.through.push((NEWUSER, slot));
             namespaces &= !NEWUSER;
         }
+        draft.plan.through.push((NEWPID, slot));
     }
     if namespaces != 0 {
         draft.add("", Step::JoinContainer { namespaces, slot });

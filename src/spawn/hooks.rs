@@ -18,7 +18,7 @@ use crate::cgroup::Join;
 use crate::error::{Result, While};
 use crate::plan::HookProgram;
 use crate::sys;
-use crate::sys::process::{self, Cloned, ExecArgs};
+use crate::sys::process::{self, Cloned, ExecArgs, Kin};
 use crate::sys::signal;
 
 /// The property of `hooks` that a hook is listed in.
@@ -108,7 +108,7 @@ fn start(program: &HookProgram, place: Place<'_>, streams: &[OwnedFd; 3]) -> Res
         Place::Container { join, .. } => join.into_cgroup(),
         Place::Runtime(_) => None,
     };
-    let cloned = super::clone_into(0, cgroup);
+    let cloned = process::clone_into(Kin::Child, 0, cgroup);
     if let Ok(Cloned::Child) = cloned {
         become_hook(&program.path, &args, &env, place, streams);
     }

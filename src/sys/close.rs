@@ -4,6 +4,7 @@
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::vec::Vec;
 
 use super::{Errno, Newer, Result, check};
 

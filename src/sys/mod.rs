@@ -12,6 +12,7 @@
 //! references or `CStr`s held across the call, lengths from the same slices, descriptors from
 //! `BorrowedFd`. A block that needs more than that says so beside it.
 
+mod call;
 pub mod close;
 pub mod cred;
 pub mod device;
@@ -21,15 +22,16 @@ pub mod keyring;
 pub mod mount;
 pub mod net;
 pub mod netlink;
+pub mod packet;
 pub mod process;
 pub mod signal;
 pub mod socket;
 pub mod tty;
 
-use std::os::fd::{FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-
 pub use nix::errno::Errno;
+
+pub use call::Result;
+use call::{Newer, check, check_unit, own, owned, retry};
 
 /// strerror(3)'s words, which clients know, where nix has others; as `&'static str`, for init.
 pub fn words(errno: Errno) -> &'static str {
@@ -55,54 +57,7 @@ pub fn words(errno: Errno) -> &'static str {
     }
 }
 
-pub type Result<T> = std::result::Result<T, Errno>;
-
-/// Turns the -1 of a libc call into the errno it left.
-fn check(ret: libc::c_long) -> Result<libc::c_long> {
-    if ret == -1 { Err(Errno::last()) } else { Ok(ret) }
-}
-
-fn check_unit(ret: libc::c_long) -> Result<()> {
-    check(ret).map(drop)
-}
-
-/// Owns the descriptor that a call has just made.
-fn owned(ret: libc::c_long) -> Result<OwnedFd> {
-    check(ret).map(own)
-}
-
-fn own(fd: libc::c_long) -> OwnedFd {
-    // SAFETY: the kernel has just given us this descriptor; nothing else owns it.
-    unsafe { OwnedFd::from_raw_fd(fd as i32) }
-}
-
-/// A call that an old kernel or an outer filter may not know: after one ENOSYS this process, and what it clones
-/// afterwards, makes it no more.
-struct Newer(AtomicBool);
-
-impl Newer {
-    const fn new() -> Newer {
-        Newer(AtomicBool::new(false))
-    }
-
-    fn ask(&self, call: impl FnOnce() -> libc::c_long) -> Result<libc::c_long> {
-        if self.0.load(Ordering::Relaxed) {
-            return Err(Errno::ENOSYS);
-        }
-        check(call()).inspect_err(|errno| {
-            if *errno == Errno::ENOSYS {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        })
-    }
-}
-
-/// Repeats a call that a signal interrupted.
-fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
-    loop {
-        match call() {
-            Err(Errno::EINTR) => {}
-            result => return result,
-        }
-    }
+/// As the kernel numbers it.
+pub fn number(errno: Errno) -> i32 {
+    errno as i32
 }

@@ -5,6 +5,8 @@ use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Newer, Result, check_unit, own, owned};
 
 pub const ATTR_RDONLY: u64 = 0x1;
@@ -23,7 +25,7 @@ pub const ATTR_NOSYMFOLLOW: u64 = 0x0020_0000;
 const AT_RECURSIVE: i32 = 0x8000;
 
 /// Just the mount that a call names, or all below it too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Depth {
     One,
     Tree,
@@ -40,7 +42,7 @@ impl Depth {
 
 /// struct mount_attr of mount_setattr(2).
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attr {
     pub set: u64,
     pub clear: u64,

@@ -61,6 +61,7 @@ mod stdio;
 mod systemd;
 mod systemd_load;
 mod terminal;
+mod timings;
 mod unified;
 mod update;
 mod update_devices;
