@@ -15,7 +15,7 @@ mod requests;
 mod verify;
 mod words;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::cgroup::Join;
 use crate::channel::{self, Order, ParentEnd, Report};
@@ -106,13 +106,16 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     }
     let around = requests::Around::enter(plan, &fds)?;
     let joins = requests::joins(plan, &fds);
-    let clone = |cgroup| match joins.as_slice() {
-        [] => match process::clone(plan.clone, cgroup) {
-            // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
-            Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => clone_and_move(plan.clone, cgroup),
-            cloned => cloned,
-        },
-        joins => process::clone_through(joins, plan.clone, cgroup),
+    let clone_in = |cgroup: Option<BorrowedFd<'_>>, procs: Option<BorrowedFd<'_>>| match joins.as_slice() {
+        [] => process::clone(plan.clone, cgroup),
+        joins => process::clone_through(joins, plan.clone, cgroup, (plan.preserved, inits(&work, procs))),
+    };
+    let clone = |cgroup: Option<BorrowedFd<'_>>| match clone_in(cgroup, None) {
+        // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
+        Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => {
+            clone_and_move(|procs| clone_in(None, procs), cgroup)
+        }
+        cloned => cloned,
     };
     let cloned = match clone(cgroup) {
         // Its children have controllers, or it is threaded: a container may make it so (systemd in one, Docker).
@@ -136,13 +139,22 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     Ok(child)
 }
 
+/// The descriptors that init needs.
+fn inits(work: &Work<'_>, procs: Option<BorrowedFd<'_>>) -> Vec<i32> {
+    let all = work.fds.iter().chain(work.tasks).chain(work.streams.into_iter().flatten());
+    all.map(AsRawFd::as_raw_fd).chain(procs.map(|fd| fd.as_raw_fd())).chain([work.channel.number()]).collect()
+}
+
 /// Init waits for nothing before it is moved, so it moves itself: `0` is the one who writes.
-fn clone_and_move(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> sys::Result<Cloned> {
+fn clone_and_move(
+    clone: impl FnOnce(Option<BorrowedFd<'_>>) -> sys::Result<Cloned>,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> sys::Result<Cloned> {
     let procs = match cgroup {
         Some(cgroup) => Some(sys::fs::openat(cgroup, c"cgroup.procs", sys::fs::O_WRONLY, 0)?),
         None => None,
     };
-    let cloned = process::clone(namespaces, None)?;
+    let cloned = clone(procs.as_ref().map(AsFd::as_fd))?;
     if let (Cloned::Child, Some(procs)) = (&cloned, &procs)
         && sys::fs::write(procs.as_fd(), b"0").is_err()
     {

@@ -83,7 +83,8 @@ pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> 
 
 /// A clone by way of a process that has joined other namespaces first, in their order: what is new
 /// then belongs to the user namespace among them. The way-station ends at once, and the child is ours
-/// (CLONE_PARENT).
+/// (CLONE_PARENT). It has but the descriptors `kept`, so that a tracer in a pid namespace that it joins finds none of
+/// the host's in the child (CVE-2016-9962).
 ///
 /// # Errors
 /// Those of the joins, of the clones, and of holding the child by a pidfd.
@@ -91,9 +92,13 @@ pub fn clone_through(
     joins: &[(u64, BorrowedFd<'_>)],
     namespaces: u64,
     cgroup: Option<BorrowedFd<'_>>,
+    (preserved, mut kept): (u32, Vec<i32>),
 ) -> Result<Cloned> {
     let (told, tell) = super::fs::pipe()?;
+    kept.extend(cgroup.iter().map(AsRawFd::as_raw_fd).chain([tell.as_raw_fd()]));
     let Cloned::Parent { pid: way, .. } = clone(0, None)? else {
+        drop(told);
+        super::close::close_all_but(preserved, &mut kept);
         let pid = joins
             .iter()
             .try_for_each(|(namespace, fd)| setns(*fd, *namespace))
@@ -122,8 +127,15 @@ fn clone_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<i32>
     let mut args = CloneArgs { flags: namespaces | libc::CLONE_PARENT as u64, ..CloneArgs::default() };
     args.born_in(cgroup);
     // SAFETY: as in `clone`.
-    check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })
-        .map(|pid| pid as i32)
+    let pid = match check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })
+    {
+        Err(Errno::ENOSYS) if cgroup.is_none() && namespaces & NEWTIME == 0 => {
+            // SAFETY: as there too.
+            check(unsafe { libc::syscall(libc::SYS_clone, args.flags, 0, 0, 0, 0) })
+        }
+        result => result,
+    };
+    pid.map(|pid| pid as i32)
 }
 
 pub fn unshare(namespaces: u64) -> Result<()> {
