@@ -33,10 +33,9 @@ def whole_v1():
     """
     left = CGROUP / "unified/cgroup.controllers"
     names = left.read_text().split() if left.exists() else []
-    if names:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC_PRIVATE, None):
-            raise OSError(ctypes.get_errno(), "unable to leave the host's mount namespace")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC_PRIVATE, None):
+        raise OSError(ctypes.get_errno(), "unable to leave the host's mount namespace")
     with contextlib.ExitStack() as stack:
         for name in names:
             path = CGROUP / name

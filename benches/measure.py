@@ -67,7 +67,10 @@ def _interleaved(runtimes, samples):
 
 
 def syscalls(tool, runtime, operation, directory):
-    """A Counter of system calls for each process (or thread) of one operation, in the order they started."""
+    """A Counter of system calls for each process (or thread) of one operation, in the order they started; none for an
+    operation that needs others done first."""
+    if any("+" in command for command in runtime.commands(operation)):
+        return []
     with tempfile.TemporaryDirectory(dir=directory) as traces:
         strace = ["strace", "-ff", "-qq", "-o", f"{traces}/trace"]
         stopwatch(tool, runtime.commands(operation), before=strace)
@@ -84,3 +87,15 @@ def _count(path):
         if call and "<unfinished" not in line and not line.endswith("= ?\n"):
             counts[call[1]] += 1
     return counts
+
+
+def instructions(tool, runtime, operation):
+    """Of all processes, in user space, by perf stat; None where the machine has no such counter."""
+    with tempfile.NamedTemporaryFile("r") as output:
+        perf = ["perf", "stat", "-x", ",", "-e", "instructions:u", "-o", output.name]
+        try:
+            stopwatch(tool, runtime.commands(operation), before=perf)
+        except (RuntimeError, FileNotFoundError):
+            return None
+        counted = re.search(r"^(\d+),", output.read(), re.MULTILINE)
+        return int(counted[1]) if counted else None

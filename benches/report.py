@@ -23,8 +23,37 @@ def table(names, results):
                 lines.append(_row(f"{title}, {how}, ms: median (minimum)", names, cells, median))
         peak = {name: max(r.rss_kib for r in rounds) / 1024 for name, rounds in measured["rss"].items()}
         lines.append(_row(f"{title}, peak RSS, MiB", names, {name: f"{v:.1f}" for name, v in peak.items()}, peak))
-        calls = {name: sum(c.total() for c in processes) for name, processes in measured["syscalls"].items()}
-        lines.append(_row(f"{title}, system calls", names, calls, calls))
+        calls = _calls(measured)
+        if calls:
+            lines.append(_row(f"{title}, system calls", names, calls, calls))
+        counted = {name: n for name, n in measured["instructions"].items() if n}
+        if counted:
+            cells = {name: f"{n / 1e6:.2f}" for name, n in counted.items()}
+            lines.append(_row(f"{title}, instructions in user space, millions", names, cells, counted))
+    return "\n".join(lines)
+
+
+def _calls(measured):
+    calls = {name: sum(c.total() for c in processes) for name, processes in measured["syscalls"].items()}
+    return {name: count for name, count in calls.items() if count}
+
+
+def summary(names, results):
+    """What the README shows: how long in the others' time, and the counts of a run."""
+    others = names[1:]
+    lines = [f"| {names[0]}, as a part of | {' | '.join(others)} |", "|---" * (1 + len(others)) + "|"]
+    for operation, measured in results.items():
+        for how in ("cold", "warm"):
+            if how in measured:
+                median = {name: statistics.median(r.ms for r in rounds) for name, rounds in measured[how].items() if rounds}
+                cells = [f"{median[names[0]] / median[n]:.2f}" if n in median else "" for n in others]
+                lines.append(f"| {OPERATIONS[operation]}, {how} | {' | '.join(cells)} |")
+    lines += ["", f"| `run` | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    for title, values in (
+        ("system calls, all processes", _calls(results["run"])),
+        ("peak memory, MiB", {n: f"{max(r.rss_kib for r in m) / 1024:.1f}" for n, m in results["run"]["rss"].items()}),
+    ):
+        lines.append(f"| {title} | {' | '.join(str(values.get(n, '')) for n in names)} |")
     return "\n".join(lines)
 
 

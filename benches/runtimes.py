@@ -11,39 +11,58 @@ import time
 import floor
 import machine
 
-OPERATIONS = {"run": "run", "life": "create + start + wait + delete", "exec": "exec"}
+OPERATIONS = {
+    "run": "run",
+    "run-docker": "run, Docker's config",
+    "run-kubernetes": "run, a pod's config",
+    "life": "create + start + wait + delete",
+    "exec": "exec",
+    "state": "state",
+    "kill": "kill",
+    "delete": "delete",
+}
+# For these a container is up, from `start` to `stop`.
+IN_A_CONTAINER = ("exec", "state", "kill")
 LIMIT = 30
 
 
 class Runtime:
-    """A runtime with a state root of its own; for `exec` a container of it is running from `start` to `stop`."""
+    """A runtime with a state root of its own; a container of it is up from `start` to `stop`."""
 
     def __init__(self, name, path, bundles):
         self.name, self.path, self.bundles = name, path, bundles
         self.root = bundles / f"state-{self.name}"
         self.id = f"tare-bench-{os.getpid()}-{self.name}"
 
+    operations = tuple(OPERATIONS)
+
     def argv(self, *words):
         return [self.path, "--root", str(self.root), *map(str, words)]
 
     def commands(self, operation):
-        create = ["--bundle", self.bundles / "true", self.id]
-        if operation == "run":
-            return [self.argv("run", *create)]
-        if operation == "exec":
-            return [self.argv("exec", self.id + "-up", "/true")]
-        return [self.argv("create", *create), self.argv("start", self.id), ["wait"], self.argv("delete", self.id)]
+        verb, _, config = operation.partition("-")
+        create = ["--bundle", self.bundles / (config or "true"), self.id]
+        up = self.id + "-up"
+        delete = self.argv("delete", self.id)
+        return {
+            "run": [self.argv("run", *create)],
+            "life": [self.argv("create", *create), self.argv("start", self.id), ["wait"], delete],
+            "exec": [self.argv("exec", up, "/true")],
+            "state": [self.argv("state", up)],
+            "kill": [self.argv("kill", up, "CONT")],
+            "delete": [["+", *self.argv("create", *create)], ["+", *self.argv("start", self.id)], ["+", "wait"], delete],
+        }[verb]
 
-    def start(self):
-        self._call("run", "--detach", "--bundle", self.bundles / "pause", self.id + "-up")
+    def start(self, name="up"):
+        self._call("run", "--detach", "--bundle", self.bundles / "pause", f"{self.id}-{name}")
 
     def clear(self):
         """Removes what a failed operation left."""
         self._delete(self.id)
 
-    def stop(self):
+    def stop(self, name="up"):
         self._delete(self.id)
-        self._delete(self.id + "-up")
+        self._delete(f"{self.id}-{name}")
 
     def _delete(self, name):
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -65,6 +84,7 @@ class Floor:
     """floor.c, which has no create and start: its `run` stands for them."""
 
     name = "floor"
+    operations = ("run", "life", "exec")
 
     def __init__(self, bundles, config):
         self.running = None
@@ -105,9 +125,10 @@ def _comm(pid):
 
 
 def bundles(directory, candidates):
-    """Two bundles around one rootfs, with the config that the first `spec` prints: one ends at once, one stays."""
+    """Bundles around one rootfs: of the config that the first `spec` prints one that ends at once (true) and one that
+    stays (pause), and one for each of configs/. Returns the first's config."""
     rootfs = directory / "rootfs"
-    for name in ("dev", "proc", "sys"):
+    for name in ("dev", "proc", "sys", "etc"):
         (rootfs / name).mkdir(parents=True)
     for name, flags in (("true", []), ("pause", ["-DPAUSE"])):
         machine.compile("payload.c", rootfs / name, "-nostartfiles", *flags)
@@ -118,10 +139,27 @@ def bundles(directory, candidates):
                 break
         config = json.loads((bundle / "config.json").read_text())
         config["process"] |= {"terminal": False, "args": ["/" + name]}
-        config["root"]["path"] = str(rootfs)
-        config["ociVersion"] = "1.0.0"  # crun 1.8 refuses what it does not know; the config has nothing newer
-        (bundle / "config.json").write_text(json.dumps(config))
-    return config
+        write(bundle, rootfs, config)
+    for path in (machine.HERE / "configs").iterdir():
+        config = json.loads(path.read_text())
+        if path.stem == "docker":
+            # As the tests have it: Docker's default profile, as it came to a runtime.
+            config["linux"]["seccomp"] = json.loads((machine.HERE / "../tests/seccomp/profiles/docker.json").read_text())
+        write(directory / path.stem, rootfs, config)
+    return json.loads((directory / "true/config.json").read_text())
+
+
+def write(bundle, rootfs, config):
+    """A bundle of the config. A mount's source with @ is made beside it, a directory where it ends in a slash."""
+    bundle.mkdir(exist_ok=True)
+    for mount in config["mounts"]:
+        if mount["source"].startswith("@"):
+            source = bundle / mount["source"][1:]
+            source.mkdir(exist_ok=True) if mount["source"].endswith("/") else source.touch()
+            mount["source"] = str(source)
+    config["root"]["path"] = str(rootfs)
+    config["ociVersion"] = "1.0.0"  # crun 1.8 refuses what it does not know; the config has nothing newer
+    (bundle / "config.json").write_text(json.dumps(config))
 
 
 def candidates(environment, directory):

@@ -23,6 +23,8 @@ pub enum Report {
         step: usize,
     },
     Ready,
+    /// Init's pid, told by the process that it was born through.
+    Born(i32),
     Failed(Failure),
 }
 
@@ -32,6 +34,11 @@ pub struct Failure {
     pub step: usize,
     pub errno: Errno,
     pub note: Note,
+}
+
+impl Failure {
+    /// Instead of a step: there is no init yet.
+    pub const BIRTH: usize = i32::MAX as usize;
 }
 
 /// What an errno alone does not tell.
@@ -68,7 +75,7 @@ pub struct ParentEnd(OwnedFd);
 pub struct InitEnd(OwnedFd);
 
 pub fn pair() -> Result<(ParentEnd, InitEnd)> {
-    let (parent, init) = sys::socket::seqpacket_pair()?;
+    let (parent, init) = sys::packet::seqpacket_pair()?;
     Ok((ParentEnd(parent), InitEnd(init)))
 }
 
@@ -89,7 +96,7 @@ impl ParentEnd {
             Order::Go => 1,
             Order::Abort => 0,
         };
-        sys::socket::send(self.0.as_fd(), &[byte])
+        sys::packet::send(self.0.as_fd(), &[byte])
     }
 
     pub fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
@@ -98,6 +105,18 @@ impl ParentEnd {
 }
 
 impl InitEnd {
+    /// By the number that the parent has given it in the program that becomes init.
+    ///
+    /// # Errors
+    /// There is no such descriptor.
+    pub fn inherited(number: i32) -> Result<InitEnd> {
+        sys::packet::inherited(number).map(InitEnd)
+    }
+
+    pub fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     /// write(2), for a seccomp profile may be in force that knows no sendmsg.
     pub fn send(&self, report: &Report) -> Result<()> {
         sys::fs::write(self.0.as_fd(), &encode(report)).map(drop)
@@ -134,6 +153,7 @@ fn encode(report: &Report) -> [u8; SIZE] {
         Report::Ready => [5, 0, 0, 0, 0],
         Report::Mount { fd, step } => [8, fd, step as i32, 0, 0],
         Report::Cgroup => [7, 0, 0, 0, 0],
+        Report::Born(pid) => [9, pid, 0, 0, 0],
         Report::Failed(failure) => {
             let (note, item) = match failure.note {
                 Note::None => (0, 0),
@@ -146,7 +166,7 @@ fn encode(report: &Report) -> [u8; SIZE] {
                 Note::InsideProc => (4, 0),
                 Note::NotProc => (5, 0),
             };
-            [6, failure.step as i32, failure.errno as i32, note, item]
+            [6, failure.step as i32, sys::number(failure.errno), note, item]
         }
     };
     let mut packet = [0; SIZE];
@@ -168,6 +188,7 @@ fn decode(packet: &[u8; SIZE]) -> Result<Report> {
         4 => Report::SeccompFd(word(1)),
         5 => Report::Ready,
         7 => Report::Cgroup,
+        9 => Report::Born(word(1)),
         8 => Report::Mount { fd: word(1), step: word(2) as usize },
         6 => Report::Failed(Failure {
             step: word(1) as usize,
@@ -206,6 +227,7 @@ mod tests {
             Report::SeccompFd(9),
             Report::Mount { fd: 9, step: 70_000 },
             Report::Ready,
+            Report::Born(9),
             failed(Note::None),
             failed(Note::Kernel([b'x'; 96])),
             failed(Note::NotInForce),

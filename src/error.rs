@@ -17,6 +17,8 @@ pub enum Kind {
     NotFound,
     /// The container is not running, or not any more.
     NotRunning,
+    /// The container was ready, and its program could not be executed.
+    NotExecuted,
     Other,
 }
 
@@ -62,6 +64,12 @@ impl Error {
 
     pub fn errno(&self) -> Option<Errno> {
         self.0.errno
+    }
+
+    /// The failure itself, without what was being done and without advice.
+    pub fn plain(&self) -> String {
+        let errno = self.0.errno.map_or_else(String::new, |errno| format!(": {}", strerror(errno)));
+        format!("{}{errno}", self.0.what)
     }
 
     #[must_use]

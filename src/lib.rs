@@ -17,3 +17,5 @@ pub mod spawn;
 pub mod spec;
 pub mod step;
 pub mod sys;
+pub mod timings;
+pub mod work;

@@ -87,6 +87,15 @@ pub fn error(message: &str) {
     LOG.get_or_init(Log::default).write(Level::Error, message);
 }
 
+/// The container's last words, on the stream that it shares with us. False where a log of its own must have them.
+pub fn last_words(message: &str) -> bool {
+    let alone = LOG.get_or_init(Log::default).file.is_none();
+    if alone {
+        say(std::io::stderr().as_fd(), message);
+    }
+    alone
+}
+
 /// Something that the user should know of and that stops nothing.
 pub fn warn(message: &str) {
     LOG.get_or_init(Log::default).write(Level::Warning, message);

@@ -4,6 +4,10 @@
 //! Built by the parent before clone, so that the child need not allocate. May name: types of sys.
 
 use std::ffi::{CStr, CString};
+use std::string::String;
+use std::vec::Vec;
+
+use serde::{Deserialize, Serialize};
 
 use crate::sys::cred::{CapSet, Caps};
 use crate::sys::mount::{Attr, Depth};
@@ -11,24 +15,26 @@ use crate::sys::process::{BpfInstruction, Limit, SchedAttr};
 use crate::sys::tty::Size;
 
 /// A step and the property of config.json that asks for it, as a JSON pointer; "" for none.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Planned {
     pub step: Step,
+    /// Init knows it by its number.
+    #[serde(skip)]
     pub place: String,
 }
 
 /// A descriptor that the parent takes before clone and the child inherits: an index into the
 /// plan's requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot(pub usize);
 
 /// A path that means something only once it is resolved under the container's root. Relative, with
 /// no leading slash; the root itself is ".".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InRoot(pub CString);
 
 /// When the runtime's hooks run while init waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HookPoint {
     /// `prestart`, then `createRuntime`: the namespaces are there, the root is not yet switched.
     CreateRuntime,
@@ -37,7 +43,7 @@ pub enum HookPoint {
 }
 
 /// One operation of init. Each is performed by the file of `init/` that has the subject's name.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Step {
     // membership
     JoinCgroups,
@@ -100,7 +106,11 @@ pub enum Step {
         file: CString,
         value: CString,
     },
-    Mask(InRoot),
+    /// `label`: SELinux's, of the empty directory that covers a directory.
+    Mask {
+        path: InRoot,
+        label: Option<CString>,
+    },
     MakeReadonly(InRoot),
     Remount {
         path: InRoot,
@@ -136,6 +146,7 @@ pub enum Step {
     NoNewPrivileges,
     Seccomp {
         flags: u64,
+        #[serde(with = "filter")]
         program: Vec<BpfInstruction>,
         listener: bool,
     },
@@ -160,7 +171,7 @@ pub enum Step {
 }
 
 /// A filesystem that is made new (or, like proc, a view of one).
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct FsMount {
     pub kind: CString,
     pub source: CString,
@@ -211,7 +222,7 @@ impl FsMount {
 }
 
 /// A host file or directory that appears in the container.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct BindMount {
     pub source: Source,
     pub target: InRoot,
@@ -239,14 +250,14 @@ impl BindMount {
 }
 
 /// The user namespace that carries a mount's maps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct IdMapped {
     pub slot: Slot,
     pub depth: Depth,
 }
 
 /// Where a bind mount comes from.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Source {
     Path(CString),
     /// What earlier mounts have put into the root, or the image has there.
@@ -256,7 +267,7 @@ pub enum Source {
 }
 
 /// `/sys/fs/cgroup` as the container sees it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct CgroupTree {
     pub target: InRoot,
     pub attr: Attr,
@@ -267,7 +278,7 @@ pub struct CgroupTree {
 }
 
 /// A directory of the host in a cgroup tree.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CgroupDir {
     pub path: CString,
     /// Shown where the first is not there: a rootless container may be without a cgroup of its own.
@@ -277,7 +288,7 @@ pub struct CgroupDir {
 }
 
 /// A device node or fifo.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
     /// Type and permissions.
     pub mode: u32,
@@ -287,7 +298,7 @@ pub struct Node {
 }
 
 /// Who the process becomes.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Identity {
     pub uid: u32,
     pub gid: u32,
@@ -298,7 +309,7 @@ pub struct Identity {
 }
 
 /// The five sets. Without one at all the process keeps what the kernel gives its ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapPlan {
     pub bounding: CapSet,
     pub sets: Caps,
@@ -306,9 +317,29 @@ pub struct CapPlan {
 }
 
 /// How args[0] is found.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Program {
     /// In this order; one entry when args[0] has a slash.
     pub candidates: Vec<CString>,
     pub searched: bool,
+}
+
+/// A seccomp program as numbers: the instruction is a type of the crate libc.
+mod filter {
+    use std::vec::Vec;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::sys::process::BpfInstruction;
+
+    type Numbers = (u16, u8, u8, u32);
+
+    pub(super) fn serialize<S: Serializer>(program: &[BpfInstruction], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(program.iter().map(|i| (i.code, i.jt, i.jf, i.k)))
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<BpfInstruction>, D::Error> {
+        let numbers = Vec::<Numbers>::deserialize(from)?;
+        Ok(numbers.into_iter().map(|(code, jt, jf, k)| BpfInstruction { code, jt, jf, k }).collect())
+    }
 }

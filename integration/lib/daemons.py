@@ -35,6 +35,12 @@ class Daemon:
             raise SystemExit(f"{self.name} did not end within 30 s of SIGTERM")
 
 
+def version(program):
+    """Of a client, as numbers: what it says of a failure changes from one to the next."""
+    said = subprocess.check_output([program, "--version"], text=True)
+    return tuple(map(int, re.search(r"(\d+)\.(\d+)", said).groups()))
+
+
 def snippet(document, name):
     """The code block of the document under docs/ whose first line is a comment or a title with this file name."""
     text = (machine.TOP / "docs" / document).read_text()

@@ -20,6 +20,7 @@ TARE = "/usr/local/bin/tare"
 PRIVATE = ("/etc", "/home", "/opt", "/root", "/var/lib")  # as they are, but what is changed in them stays here
 EMPTY = ("/run", "/tmp", "/usr/local", "/dev/shm", "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker",
          "/var/lib/tare")
+CLIENTS = os.environ.get("WALK_CLIENTS")  # newer packages, unpacked: they lie over this machine's own
 
 
 def sh(line):
@@ -49,8 +50,9 @@ def outside():
     for place in places:
         make_cgroup(place)
     environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "WALK_MACHINE": name,
-                   "WALK_RUNTIME": runtime, "WALK_LADE": lade, "LONG": os.environ.get("LONG", ""), "HOME": "/root", "TERM": "xterm", "LC_ALL": "C.UTF-8",
-                   "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+                   "WALK_RUNTIME": runtime, "WALK_LADE": lade, "WALK_CLIENTS": os.environ.get("CLIENTS", ""),
+                   "LONG": os.environ.get("LONG", ""), "HOME": "/root", "TERM": "xterm", "LC_ALL": "C.UTF-8",
+                   "PODMAN_IGNORE_CGROUPSV1_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, preexec_fn=lambda: join(places))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: child.kill())
@@ -122,6 +124,8 @@ def remove_cgroup(place):
 
 def set_up():
     sh(f"mount --make-rprivate /; mount -t tmpfs -o mode=755 walk {STORE}")
+    for path in ("/etc", "/usr") if CLIENTS else ():
+        sh(f"mount -t overlay walk {path} -o lowerdir={CLIENTS}{path}:{path}")
     for path in PRIVATE:
         layer = STORE / path.strip("/").replace("/", "-")
         sh(f"mkdir -p {layer}/upper {layer}/work; mount -t overlay walk {path} "

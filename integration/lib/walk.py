@@ -106,9 +106,10 @@ def judge(want, status, out, err):
 
 
 def run(line, limit=LIMIT):
-    """Status, stdout, stderr of a line of bash. Files, since what it leaves behind would hold a pipe open."""
+    """Status, stdout, stderr of a line of bash. Files, since what it leaves behind would hold a pipe open. Not where we
+    are: there conmon would leave its mark that a container was out of memory."""
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
-        child = subprocess.Popen(["bash", "-c", line], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+        child = subprocess.Popen(["bash", "-c", line], cwd="/tmp", stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                  start_new_session=True)
         try:
             status = child.wait(limit)

@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::Scratch;
 use crate::support::image::{Image, Tar, header};
+use crate::support::{Scratch, finished};
 
 fn image(config: Value) -> Image {
     let passwd = "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home:/bin/sh\n";
@@ -101,7 +102,7 @@ fn flags_have_the_last_word() {
 }
 
 #[test]
-fn hostile_passwd_files_end() {
+fn u19_hostile_passwd_files_end() {
     let fifo = Tar::new().dir("etc").entry(header(b"etc/passwd", b'6'), b"");
     let zero = Tar::new()
         .dir("etc")
@@ -173,4 +174,30 @@ fn an_image_without_a_command_says_so() {
     assert!(scratch.pull(&image(json!({})), "t").ok);
     scratch.refused(&["bundle", "t", scratch.path("b").to_str().unwrap()], "does not say what to run");
     scratch.refused(&["bundle", "none", scratch.path("b").to_str().unwrap()], "no image none");
+}
+
+/// Before Linux 6.5 overlayfs took its layers in one option string: strace plays a kernel without fsopen, and one whose
+/// overlayfs does not know `lowerdir+`.
+#[test]
+fn older_kernels_mount_too() {
+    let scratch = Scratch::new();
+    let layer = |i: u32| Tar::new().file(&format!("f{i}"), "x").file("same", &i.to_string());
+    let layers: Vec<Tar> = (0..60).map(layer).collect();
+    assert!(scratch.pull(&Image { config: json!({"Cmd": ["x"]}), ..Image::new(&layers) }, "t").ok);
+    // The first fsconfig names the source, the second a layer.
+    for inject in ["fsopen:error=ENOSYS", "fsconfig:error=EINVAL:when=2"] {
+        let plain = scratch.command();
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]);
+        command.arg(plain.get_program()).args(plain.get_args());
+        let dir = scratch.path("a,strange:name");
+        command.args(["bundle", "t", dir.to_str().unwrap()]);
+        command.env_clear().envs(plain.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        let ran = finished(command.output().unwrap());
+        assert!(ran.ok && !ran.err.contains("copied"), "{inject}: {}", ran.err);
+        assert_eq!(fs::read(dir.join("rootfs/same")).unwrap(), b"59");
+        assert_eq!(fs::read_dir(dir.join("rootfs")).unwrap().count(), 61);
+        fs::write(dir.join("rootfs/new"), "x").unwrap();
+        scratch.ok(&["bundle", "--remove", dir.to_str().unwrap()]);
+    }
 }

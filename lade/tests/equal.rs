@@ -9,8 +9,8 @@ use crate::support::Scratch;
 use crate::support::image::{Image, Tar, header};
 use crate::support::tree::{difference, snapshot};
 
-/// Checks that both views agree and hands one to `look`.
-fn both(layers: &[Tar], look: impl FnOnce(&Path)) {
+/// Checks that both views agree and hands one to `look`; returns what the pull said.
+pub(crate) fn both(layers: &[Tar], look: impl FnOnce(&Path)) -> String {
     let scratch = Scratch::new();
     let ran = scratch.pull(&Image::new(layers), "t");
     assert!(ran.ok, "{}", ran.err);
@@ -21,9 +21,10 @@ fn both(layers: &[Tar], look: impl FnOnce(&Path)) {
     let (a, b) = (snapshot(&mounted.join("rootfs")), snapshot(&copied.join("rootfs")));
     assert!(a == b, "mounted and copied differ:\n{}", difference(&a, &b));
     look(&copied.join("rootfs"));
+    ran.err
 }
 
-fn names(root: &Path) -> Vec<String> {
+pub(crate) fn names(root: &Path) -> Vec<String> {
     snapshot(root).into_keys().map(|k| String::from_utf8(k).unwrap()).filter(|k| !k.is_empty()).collect()
 }
 
@@ -182,6 +183,15 @@ fn random_layer(dice: &mut Dice, base: bool) -> Tar {
         }
     }
     tar
+}
+
+#[test]
+fn a_layer_that_is_there_twice_works() {
+    let tar = Tar::new().file("f", "x");
+    let other = Tar::new().file("f", "y").file(".wh.g", "");
+    both(&[tar.clone(), other.clone(), tar, other], |root| {
+        assert_eq!(std::fs::read(root.join("f")).unwrap(), b"y");
+    });
 }
 
 #[test]

@@ -5,11 +5,12 @@
 
 mod bundle;
 mod commands;
+mod disputed;
 mod equal;
 mod faults;
-mod hostile_layers;
-mod hostile_registry;
 mod network;
+mod registry;
 mod rootless;
+mod security;
 mod support;
 mod tarball;

@@ -34,7 +34,7 @@ fn refused(tar: Tar, text: &str) {
 }
 
 #[test]
-fn nothing_can_be_smuggled() {
+fn u10_nothing_can_be_smuggled() {
     // The inner archive is data or entries, depending on which size counts: PAX's does, for everyone.
     let inner = Tar::new().file("smuggled", "x");
     let outer = Tar::new()
@@ -71,7 +71,7 @@ fn nothing_can_be_smuggled() {
 }
 
 #[test]
-fn sparse_maps_account_for_every_byte() {
+fn u09_sparse_maps_account_for_every_byte() {
     let sparse = |map: &str, size: &str, data: &[u8]| {
         Tar::new()
             .pax(&[
@@ -109,7 +109,7 @@ fn long_names_and_types() {
 
 /// Cut anywhere, a compressed stream gives an error and not a shorter layer; and it gives it, it does not wait.
 #[test]
-fn truncation_is_noticed_at_every_byte() {
+fn u16_truncation_is_noticed_at_every_byte() {
     let plain = Tar::new().file("f", "some text that does not compress to nothing").end();
     let mut zstd = vec![0; zstd_safe::compress_bound(plain.len())];
     let n = zstd_safe::compress(&mut zstd[..], &plain, 3).unwrap();

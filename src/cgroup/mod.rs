@@ -43,7 +43,7 @@ pub struct Cgroup {
 }
 
 /// How a process gets into a container's cgroups.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Join {
     tasks: Vec<OwnedFd>,
     unified: Option<OwnedFd>,

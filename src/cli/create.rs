@@ -38,6 +38,7 @@ pub(super) fn shared(command: Command) -> Command {
         .arg(switch("no-pivot", "do not use pivot_root, for a rootfs on top of a ramdisk"))
         .arg(switch("no-new-keyring", "stay in the session keyring of the caller"))
         .arg(flags::preserve_fds())
+        .arg(flags::timings())
 }
 
 /// `--bundle`, as `spec` and `explain` have it too.

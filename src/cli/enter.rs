@@ -11,7 +11,7 @@ use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, Process, Sp
 use super::console::Mode;
 use super::exec::{ExecOptions, Overrides, ProcessSource};
 use super::global::Global;
-use super::{agent, console, destroy, environment, pid_file};
+use super::{agent, console, destroy, environment, flags, pid_file};
 use crate::bundle;
 use crate::cgroup::{self, Cgroup, Join, resctrl};
 use crate::container::{Container, ProcessRef, State, Status};
@@ -20,16 +20,18 @@ use crate::host::{account, user};
 use crate::plan::{self, Plan};
 use crate::spawn::{self, Child, Foreground, Materials, Terminal};
 use crate::spec::{self, list};
-use crate::{log, seal};
+use crate::step::Step;
+use crate::{log, seal, timings};
 
 /// The command `exec`.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    flags::take_time(matches)?;
     let options = ExecOptions::new(matches)?;
     exec(global, &options).map_err(|error| error.context("exec failed"))
 }
 
 fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
-    seal::enter(options.preserve_fds + environment::Activation::read().sockets())?;
+    seal::close_all_but(options.preserve_fds + environment::Activation::read().sockets())?;
     let container = global.container(&options.id)?;
     let state = container.state()?;
     let cgroup = destroy::cgroup_of(&state)?;
@@ -45,6 +47,7 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     let cgroup = cgroup.map(|cgroup| cgroup.below(&options.cgroups)).transpose()?;
     let adopted = cgroup.as_ref().is_some_and(Cgroup::is_users);
     let plan = plan(options, &state, &spec, &process, adopted)?;
+    timings::mark("read the state and the host, and plan");
     let fallback = options.cgroups.is_empty().then_some(pid);
     let join = join(cgroup.as_ref(), fallback)?;
     let materials = Materials {
@@ -72,6 +75,8 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     }
     let master = console.kept.as_ref().map(spawn::receive_master).transpose()?;
     child.go_and_execute(&plan).map_err(doing)?;
+    timings::mark("let it execute");
+    timings::tell()?;
     let Some(foreground) = foreground else {
         child.keep();
         return Ok(0);
@@ -107,8 +112,19 @@ fn plan(options: &ExecOptions, state: &State, spec: &Spec, process: &Process, ad
     let plan_options = plan::Options { adopted, ..plan_options(state, options.preserve_fds, listen_fds)? };
     let plan = plan::exec(process, spec, &plan_options, state.namespaces)?;
     log::debug(|| format!("{} steps planned for a process in container {}", plan.steps.len(), options.id));
+    for planned in &plan.steps {
+        if let Step::Affinity(mask) = &planned.step {
+            log::debug(|| format!("{} (runc: nsexec: affinity: {})", planned.place, hexadecimal(mask)));
+        }
+    }
     plan.warnings.iter().for_each(|warning| log::warn(warning));
     Ok(plan)
+}
+
+/// The lowest CPU is the last bit.
+fn hexadecimal(mask: &[u64]) -> String {
+    let digits: String = mask.iter().rev().map(|word| format!("{word:016x}")).collect();
+    format!("0x{:0>1}", digits.trim_start_matches('0'))
 }
 
 /// A user's systemd moves the process; else it is born in the cgroup, or joins by itself.

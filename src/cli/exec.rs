@@ -77,6 +77,7 @@ pub(super) fn command() -> Command {
         .arg(flags::preserve_fds())
         .arg(values("cgroup", "[CONTROLLERS:]PATH", "run in this cgroup below the container's"))
         .arg(switch("ignore-paused", "also in a paused container"))
+        .arg(flags::timings())
 }
 
 impl ExecOptions {

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::error::{Error, Result};
+use crate::spec::c_string;
+use crate::timings;
 
 /// The one positional of clap's that holds all arguments: each command counts its own.
 const ARGUMENTS: &str = "arguments";
@@ -43,6 +45,25 @@ pub(super) fn value(name: &'static str, placeholder: &'static str, help: &'stati
 /// `--name VALUE`, as often as wanted.
 pub(super) fn values(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
     value(name, placeholder, help).action(ArgAction::Append)
+}
+
+/// `--timings`, `--timings=FILE`; never takes the next word.
+pub(super) fn timings() -> Arg {
+    value(
+        "timings",
+        "FILE",
+        "tell how long each step of the start took; with a FILE as a trace for a browser's viewer",
+    )
+    .num_args(0..=1)
+    .require_equals(true)
+    .default_missing_value("")
+}
+
+/// Time is taken from here on, if the flag is there.
+pub(super) fn take_time(matches: &ArgMatches) -> Result<()> {
+    let Some(file) = matches.get_one::<OsString>("timings") else { return Ok(()) };
+    let file = path(matches, "timings").map(|_| c_string(file, String::new)).transpose()?;
+    timings::begin(file)
 }
 
 /// The words that Go's strconv.ParseBool knows.

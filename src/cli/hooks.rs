@@ -9,7 +9,7 @@ use oci_spec::runtime::{Hook, Spec};
 
 use super::agent;
 use super::document::document;
-use crate::cgroup::{Made, resctrl};
+use crate::cgroup::{Join, Made, resctrl};
 use crate::container::{State, Status};
 use crate::error::Result;
 use crate::log;
@@ -114,7 +114,10 @@ impl spawn::Host for Hooks<'_> {
                 let pid = if self.new_pid_namespace { 1 } else { child.pid };
                 let rootfs = CString::new(self.state.rootfs.as_os_str().as_bytes()).unwrap_or_default();
                 let (init, namespaces) = (child.pidfd.as_fd(), self.state.namespaces);
-                let place = Place::Container { init, namespaces, dir: &rootfs };
+                let cgroup = self.made.cgroup();
+                // What a user's systemd would have to move stays outside.
+                let join = if cgroup.is_users() { Join::default() } else { cgroup.join()? };
+                let place = Place::Container { init, namespaces, join: &join, dir: &rootfs };
                 let document = document(self.state, Status::Creating, pid);
                 hooks::run(of(self.spec, Kind::CreateContainer), Kind::CreateContainer, &document, place)
             }

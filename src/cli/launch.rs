@@ -12,7 +12,7 @@ use super::create::CreateOptions;
 use super::environment::Activation;
 use super::global::Global;
 use super::hooks::Hooks;
-use super::{console, destroy, notify, output, pid_file, start_container};
+use super::{console, destroy, flags, notify, output, pid_file, start_container};
 use crate::bundle::Bundle;
 use crate::cgroup::{self, Cgroup, resctrl};
 use crate::container::{
@@ -27,7 +27,7 @@ use crate::plan::{self, Plan};
 use crate::spawn::notify::Notify;
 use crate::spawn::{self, Child, Materials};
 use crate::step::Step;
-use crate::{log, seal};
+use crate::{log, seal, timings};
 
 /// Everything decided, nothing done.
 pub(super) struct Prepared {
@@ -78,6 +78,9 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
         privileged: host.privileged && !host.in_user_namespace,
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
+    if plan.lives_with_others() {
+        seal::enter()?;
+    }
     log::debug(|| format!("{} steps planned for container {id}", plan.steps.len()));
     for planned in &plan.steps {
         if let Step::Seccomp { flags, .. } = planned.step {
@@ -98,6 +101,7 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
         monitor: group.monitor.clone(),
         remove: resctrl::to_remove(group).map(str::to_owned),
     });
+    timings::mark("read the bundle and the host, and plan");
     Ok(Prepared { id, bundle, cgroup, resctrl, plan, state, ignored })
 }
 
@@ -173,6 +177,8 @@ pub(super) fn launch(
         drop(made);
         return Err(give_up(container, &spec, &state, error));
     }
+    timings::mark("let it go on");
+    timings::tell()?;
     let cgroup = made.keep();
     if mode != (Mode::Run { detach: false }) {
         child.keep();
@@ -186,7 +192,9 @@ fn record(container: &Locked, config: &[u8], state: &State) -> Result<()> {
     if Activation::read().notify_socket.is_some() {
         container.make_notify_dir()?;
     }
-    container.save(state)
+    container.save(state)?;
+    timings::mark("make the container's directory and its journal");
+    Ok(())
 }
 
 /// The words that runc puts before whatever init could not do.
@@ -198,7 +206,9 @@ pub(super) fn in_init(error: Error) -> Error {
 fn commit(container: &Locked, state: &mut State, child: &Child, mode: Mode) -> Result<()> {
     state.init = Some(ProcessRef::of(child.pid)?);
     state.phase = if mode == Mode::Create { Phase::Created } else { Phase::Running };
-    container.save(state)
+    container.save(state)?;
+    timings::mark("set the limits and record init");
+    Ok(())
 }
 
 fn announce(options: &CreateOptions, child: &Child) -> Result<()> {
@@ -232,6 +242,7 @@ pub(super) fn explain(global: &Global, options: &CreateOptions) -> Result<String
 
 /// The command `create`.
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    flags::take_time(matches)?;
     let options = CreateOptions::new(matches);
     if options.dry_run {
         output::print(&explain(global, &options)?)?;
@@ -242,7 +253,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
 }
 
 fn create(global: &Global, options: &CreateOptions) -> Result<()> {
-    seal::enter(options.preserve_fds + Activation::read().sockets())?;
+    seal::close_all_but(options.preserve_fds + Activation::read().sockets())?;
     let prepared = prepare(global, options, Mode::Create)?;
     let launched = launch(global, options, prepared, Mode::Create)?;
     drop(launched.container);

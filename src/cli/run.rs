@@ -14,9 +14,9 @@ use super::launch;
 use super::{destroy, hooks, notify};
 use crate::container::Status;
 use crate::error::{self, Result};
-use crate::seal;
 use crate::spawn::hooks::Kind;
 use crate::spawn::{Foreground, Terminal};
+use crate::{log, seal};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RunOptions {
@@ -46,12 +46,23 @@ impl RunOptions {
 }
 
 pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
+    flags::take_time(matches)?;
     let options = RunOptions::new(matches);
-    run_container(global, &options).map_err(|error| error.context(launch::failed("run")))
+    match run_container(global, &options) {
+        // As a shell says it; runc's init does, and its log is silent (runc issue 4171).
+        Err(error)
+            if error.kind() == error::Kind::NotExecuted
+                && !options.detach
+                && log::last_words(&error.plain()) =>
+        {
+            Ok(1)
+        }
+        result => result.map_err(|error| error.context(launch::failed("run"))),
+    }
 }
 
 fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
-    seal::enter(options.create.preserve_fds + Activation::read().sockets())?;
+    seal::close_all_but(options.create.preserve_fds + Activation::read().sockets())?;
     let mode = Mode::Run { detach: options.detach };
     let prepared = launch::prepare(global, &options.create, mode)?;
     let foreground = (!options.detach).then(|| Foreground::new(!options.no_subreaper)).transpose()?;

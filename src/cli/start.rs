@@ -32,7 +32,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     let spec = spec::config(&container.config()?)?.value;
     if start_container::are_there(&spec) {
         // It will be in the container for a moment: CVE-2019-5736.
-        seal::enter(0)?;
+        seal::close_all_but(0)?;
     }
     let pid = state.init.map_or(0, |init| init.pid);
     start_container::run(&spec, &state, init.as_fd())?;

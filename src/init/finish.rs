@@ -38,7 +38,7 @@ impl<'p> Init<'p> {
         // What waits for `start` has nothing open that leads out of the container (CVE-2024-21626).
         let own = [&mut self.root, &mut self.proc, &mut self.null, &mut self.empty];
         let _: [Option<Brief>; 4] = own.map(|fd| fd.take().map(Brief::from));
-        self.close_all_but(false);
+        self.close_given();
         Ok(sys::signal::unblock_all()?)
     }
 
@@ -62,7 +62,7 @@ impl<'p> Init<'p> {
     /// fifo too: that they close tells the other side that the program runs.
     pub(super) fn execute(&mut self) -> Done {
         let program = self.program.ok_or(Fault::from(Errno::ENOENT))?;
-        Err(sys::process::exec(program, &self.work.args, &self.work.env).into())
+        Err(sys::process::exec(program, &self.exec.args, &self.exec.env).into())
     }
 }
 
@@ -82,7 +82,7 @@ fn executable(path: &CStr) -> sys::Result<()> {
 pub(super) fn tell_start(fifo: BorrowedFd<'_>, step: usize, errno: Errno, program: Option<&CStr>) {
     let mut record = [0; 8];
     record[..4].copy_from_slice(&(step as u32).to_ne_bytes());
-    record[4..].copy_from_slice(&(errno as i32).to_ne_bytes());
+    record[4..].copy_from_slice(&sys::number(errno).to_ne_bytes());
     // Both are a courtesy of a process that is about to end: there is nobody to tell if they fail.
     let _ = fs::write(fifo, &record);
     let Ok(stderr) = fs::inherited(2) else { return };

@@ -22,12 +22,12 @@ const PREFIX: &[u8] = b"HOME=";
 
 impl Init<'_> {
     pub(super) fn find_home(&mut self, uid: u32) -> Done {
-        let Some((index, buffer)) = self.work.home.take() else { return Ok(()) };
+        let Some((index, buffer)) = self.exec.home.take() else { return Ok(()) };
         let len = search(uid, buffer).unwrap_or(0);
         let home: &'static [u8] = buffer;
         let found = std::ffi::CStr::from_bytes_until_nul(&home[..home.len().min(len + 1)]).ok();
         let home = found.filter(|home| home.to_bytes().len() > PREFIX.len()).unwrap_or(c"HOME=/");
-        self.work.env.set(index, home);
+        self.exec.env.set(index, home);
         Ok(())
     }
 }

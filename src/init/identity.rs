@@ -32,7 +32,7 @@ impl Init<'_> {
         let fd = process::set_seccomp(flags, program)?;
         if listener && let Some(fd) = fd {
             // The parent takes it out of this process: under the filter we could not send it.
-            self.work.channel.send(&Report::SeccompFd(fd.as_raw_fd()))?;
+            self.channel.send(&Report::SeccompFd(fd.as_raw_fd()))?;
             self.await_go()?;
         }
         Ok(())

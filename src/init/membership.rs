@@ -14,7 +14,7 @@ impl Init<'_> {
     /// `cgroup.procs` takes, and without its 10 ms wait for an RCU grace period
     /// (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
     pub(super) fn join_cgroups(&mut self) -> Done {
-        for (i, tasks) in self.work.tasks.iter().enumerate() {
+        for (i, tasks) in self.given.tasks.iter().enumerate() {
             sys::fs::write(tasks.as_fd(), b"0").map_err(|errno| Fault { errno, note: Note::Item(i) })?;
         }
         Ok(())
@@ -25,23 +25,23 @@ impl Init<'_> {
     }
 
     pub(super) fn await_cgroup(&mut self) -> Done {
-        self.work.channel.send(&Report::Cgroup)?;
+        self.channel.send(&Report::Cgroup)?;
         self.await_go()
     }
 
     pub(super) fn await_id_maps(&mut self) -> Done {
-        self.work.channel.send(&Report::Maps)?;
+        self.channel.send(&Report::Maps)?;
         self.await_go()
     }
 
     pub(super) fn await_hooks(&mut self, point: HookPoint) -> Done {
-        self.work.channel.send(&Report::Hooks(point))?;
+        self.channel.send(&Report::Hooks(point))?;
         self.await_go()
     }
 
     /// An `Abort` has its reason on the parent's side, which prints it.
     pub(super) fn await_go(&self) -> Done {
-        match self.work.channel.receive()? {
+        match self.channel.receive()? {
             Order::Go => Ok(()),
             Order::Abort => sys::process::exit_now(1),
         }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The child: from its first instruction after clone to the container's program.
+//! The child: from the first instruction of its own program (`init/`) to the container's.
 //!
-//! It performs the plan's steps in their order and reports the first that fails. It never allocates,
-//! locks, prints or formats: it is a copy of the parent taken at an arbitrary moment, it may run
-//! under a memory limit of its own container, and soon its /proc and filesystem are not to be
-//! trusted. May name: step, channel, sys.
+//! It performs the plan's steps in their order and reports the first that fails. Once it has its plan it
+//! never allocates, locks, prints or formats: it may run under a memory limit of its own container, and
+//! soon its /proc and filesystem are not to be trusted. May name: work, step, channel, sys.
 
+mod birth;
 mod copy_up;
 mod devices;
 mod finish;
@@ -25,33 +25,10 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::channel::{Failure, InitEnd, Note, Report};
-use crate::step::{Planned, Slot, Step};
+use crate::step::{Slot, Step};
 use crate::sys::close::Brief;
-use crate::sys::process::ExecArgs;
 use crate::sys::{self, Errno};
-
-/// Everything init works with, made by the parent before clone.
-#[derive(Debug)]
-pub struct Work<'p> {
-    pub steps: &'p [Planned],
-    /// What the plan's requests were answered with; `Slot` is an index.
-    pub fds: &'p [OwnedFd],
-    /// cgroup v1: a `tasks` file of each hierarchy.
-    pub tasks: &'p [OwnedFd],
-    pub channel: InitEnd,
-    /// Instead of the standard streams of the parent.
-    pub streams: Option<&'p [OwnedFd; 3]>,
-    pub args: ExecArgs,
-    pub env: ExecArgs,
-    /// Which entry of `env` is HOME's, and room for "HOME=" and a path.
-    pub home: Option<(usize, &'static mut [u8])>,
-    /// Signals that the caller of the runtime had ignored, by number from bit 0 as signal 1.
-    pub ignored: u64,
-    /// How many descriptors from 3 on are the container's.
-    pub preserved: u32,
-    /// The parent is an ordinary user: it may write our id maps only while we are dumpable.
-    pub dumpable_for_maps: bool,
-}
+use crate::work::{Exec, Given, Work};
 
 /// Why a step failed.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +50,10 @@ type Done<T = ()> = std::result::Result<T, Fault>;
 
 /// What one step leaves to later ones.
 struct Init<'p> {
-    work: Work<'p>,
+    work: &'p Work,
+    given: &'p Given,
+    channel: InitEnd,
+    exec: Exec,
     /// The container's root, from `OpenRoot` on.
     root: Option<OwnedFd>,
     /// A /proc of our own, that no mount of the container's can reach.
@@ -93,19 +73,28 @@ struct Init<'p> {
     /// Above every descriptor that the parent has given us.
     first_brief: i32,
     start_fifo: Option<Slot>,
+    times: Option<&'p OwnedFd>,
 }
 
 /// Performs the plan. Returns to nobody.
-pub fn run(work: Work<'_>) -> ! {
-    let given = work.fds.iter().chain(work.tasks).map(AsRawFd::as_raw_fd);
-    let first_brief = given.chain([2, work.channel.number()]).max().unwrap_or(2) + 1;
+pub fn run(mut work: Work, given: Given, channel: InitEnd) -> ! {
+    if let Some(birth) = &work.birth {
+        birth::come_into_being(birth, work.dumpable_for_maps, &given, &channel);
+    }
+    let exec = work.exec();
+    let fds = given.requests.iter().chain(&given.tasks).chain(&given.times).map(AsRawFd::as_raw_fd);
+    let first_brief = fds.chain([2, channel.number()]).max().unwrap_or(2) + 1;
     let start_fifo = work.steps.iter().find_map(|planned| match planned.step {
         Step::AwaitStart(fifo) => Some(fifo),
         _ => None,
     });
     let mut init = Init {
-        work,
+        work: &work,
+        given: &given,
+        channel,
+        exec,
         start_fifo,
+        times: given.times.as_ref(),
         first_brief,
         root: None,
         proc: None,
@@ -118,14 +107,15 @@ pub fn run(work: Work<'_>) -> ! {
         dev: None,
         start: None,
     };
-    let steps = init.work.steps;
     if let Err(fault) = init.begin() {
         init.fail(0, fault);
     }
-    for (number, planned) in steps.iter().enumerate() {
+    init.note_time();
+    for (number, planned) in work.steps.iter().enumerate() {
         if let Err(fault) = init.perform(&planned.step) {
             init.fail(number, fault);
         }
+        init.note(&planned.step);
         init.sweep();
     }
     sys::process::exit_now(1)
@@ -136,12 +126,9 @@ impl<'p> Init<'p> {
     /// signal has closed its end of the channel.
     fn begin(&mut self) -> Done {
         sys::process::set_parent_death_signal(libc::SIGKILL)?;
-        for (number, stream) in (0..).zip(self.work.streams.into_iter().flatten()) {
+        for (number, stream) in (0..).zip(&self.given.streams) {
             sys::fs::dup_to(stream.as_fd(), number)?;
         }
-        // Of what the parent had open most is not init's: the container's lock, which it would hold on to,
-        // the parent's end of the channel, whose end it could then never see, directories of the host.
-        self.close_all_but(true);
         // What init makes has the modes that are asked for, whatever the caller's umask is.
         sys::fs::umask(0);
         // And it runs where its cpuset lets it, wherever the caller was pinned to: since Linux 6.2 that would
@@ -155,7 +142,7 @@ impl<'p> Init<'p> {
                 sys::signal::end_of(signal)?;
             }
         }
-        if self.work.channel.parent_is_gone()? {
+        if self.channel.parent_is_gone()? {
             sys::process::exit_now(1);
         }
         // The container's root may trace this process from the moment it shares a pid namespace
@@ -193,7 +180,7 @@ impl<'p> Init<'p> {
             Step::Hooks(point) => self.await_hooks(*point),
             Step::MakeDirectory(path) => self.make_directory(path),
             Step::Sysctl { file, value } => self.write_sysctl(file, value),
-            Step::Mask(path) => self.mask(path),
+            Step::Mask { path, label } => self.mask(path, label.as_deref()),
             Step::MakeReadonly(path) => self.make_readonly(path),
             Step::Remount { path, attr } => self.remount(path, attr),
             Step::HideHostMount(path) => self.hide_host_mount(path),
@@ -221,28 +208,32 @@ impl<'p> Init<'p> {
             Step::FindProgram(program) => self.find_program(program),
 
             Step::Settle => self.settle(),
-            Step::Ready => Ok(self.work.channel.send(&Report::Ready)?),
+            Step::Ready => Ok(self.channel.send(&Report::Ready)?),
             Step::AwaitOrder => self.await_order(),
             Step::AwaitStart(fifo) => self.await_start(*fifo),
             Step::Execute => self.execute(),
         }
     }
 
-    /// The channel, and what the plan has asked for.
-    fn close_all_but(&self, given: bool) {
-        const MOST: usize = 256;
-        let mut kept = [-1; MOST];
-        let given = self.work.fds.iter().chain(self.work.tasks).filter(|_| given);
-        let start = self.start_fifo.map(|fifo| self.fd(fifo).as_raw_fd());
-        let needed = given.map(AsRawFd::as_raw_fd).chain(start).chain([self.work.channel.number()]);
-        let mut count = 0;
-        for (place, number) in kept.iter_mut().zip(needed) {
-            *place = number;
-            count += 1;
+    /// The channel, the fifo to wait at, and where times are noted.
+    fn close_given(&self) {
+        let start = self.start_fifo.map_or(-1, |fifo| self.fd(fifo).as_raw_fd());
+        let times = self.times.map_or(-1, AsRawFd::as_raw_fd);
+        sys::close::close_all_but(self.work.preserved, &mut [self.channel.number(), start, times]);
+    }
+
+    /// For who has asked (`--timings`). A filter may forbid it from here on.
+    fn note(&mut self, step: &Step) {
+        self.note_time();
+        if matches!(step, Step::Seccomp { .. } | Step::AwaitOrder) {
+            self.times = None;
         }
-        // A plan with more requests than that keeps what it has: all of it is close-on-exec.
-        if count < MOST {
-            sys::close::close_all_but(self.work.preserved, &mut kept[..count]);
+    }
+
+    fn note_time(&self) {
+        if let Some(times) = self.times {
+            // A time that is missing is left out.
+            let _ = sys::fs::write(times.as_fd(), &sys::process::now().to_ne_bytes());
         }
     }
 
@@ -255,7 +246,7 @@ impl<'p> Init<'p> {
     }
 
     fn fd(&self, slot: Slot) -> BorrowedFd<'p> {
-        self.work.fds[slot.0].as_fd()
+        self.given.requests[slot.0].as_fd()
     }
 
     fn root(&self) -> Done<BorrowedFd<'_>> {
@@ -269,7 +260,7 @@ impl<'p> Init<'p> {
             None => {
                 let failure = Failure { step, errno: fault.errno, note: fault.note };
                 // With the parent gone too there is nobody left to tell.
-                let _ = self.work.channel.send(&Report::Failed(failure));
+                let _ = self.channel.send(&Report::Failed(failure));
             }
         }
         sys::process::exit_now(1)

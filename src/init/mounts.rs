@@ -104,7 +104,7 @@ impl Init<'_> {
         if bind.idmap.is_some() {
             let own = |step: &Step| matches!(step, Step::Bind(other) if std::ptr::eq(other, bind));
             let step = self.work.steps.iter().position(|planned| own(&planned.step)).unwrap_or(usize::MAX);
-            self.work.channel.send(&Report::Mount { fd: tree.as_raw_fd(), step })?;
+            self.channel.send(&Report::Mount { fd: tree.as_raw_fd(), step })?;
             self.await_go()?;
         }
         resolve::procfs_on_proc(bind, tree)?;
@@ -147,7 +147,7 @@ impl Init<'_> {
             return Ok(mount::move_mount(own.as_fd(), target.as_fd())?);
         }
         let top = match tmpfs(c"755", tree.label.as_deref()) {
-            Err(Errno::ENOSYS) => {
+            Err(Errno::ENOSYS) if tree.label.is_none() => {
                 fs::fchdir(target.as_fd())?;
                 mount::mount(Some(c"tmpfs"), c".", Some(c"tmpfs"), 0, Some(c"mode=755"))?;
                 resolve::target(self.root()?, &tree.target)?

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Masked and read-only paths, directories to make.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::{Done, Init, NOT_IN_FORCE, old_mount, resolve};
@@ -23,9 +24,9 @@ impl Init<'_> {
 
     /// The host's /dev/null over a file, an empty directory over a directory. The image's own
     /// /dev/null, which could be anything, has no part in it (CVE-2025-31133).
-    pub(super) fn mask(&mut self, path: &InRoot) -> Done {
+    pub(super) fn mask(&mut self, path: &InRoot, label: Option<&CStr>) -> Done {
         match resolve::open_dir(self.root()?, path) {
-            Ok(directory) => self.mask_directory(directory.as_fd()),
+            Ok(directory) => self.mask_directory(directory.as_fd(), label),
             Err(Errno::ENOENT) => Ok(()),
             Err(Errno::ENOTDIR) => match existing(self.root()?, path)? {
                 Some(file) => self.mask_file(file.as_fd()),
@@ -45,11 +46,11 @@ impl Init<'_> {
         mask
     }
 
-    fn mask_directory(&mut self, target: BorrowedFd<'_>) -> Done {
+    fn mask_directory(&mut self, target: BorrowedFd<'_>, label: Option<&CStr>) -> Done {
         match &self.empty {
             Some(empty) => bind_of(empty.as_fd(), target),
             None => {
-                self.empty = empty_directory(target)?;
+                self.empty = empty_directory(target, label)?;
                 Ok(())
             }
         }
@@ -107,9 +108,9 @@ fn bind_of(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Done {
 
 /// One tmpfs with room for nothing masks every directory: the first is covered by it, the others by
 /// binds of it. None where the old API left us no descriptor of it.
-fn empty_directory(target: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+fn empty_directory(target: BorrowedFd<'_>, label: Option<&CStr>) -> Result<Option<OwnedFd>> {
     let context = match mount::fsopen(c"tmpfs") {
-        Err(Errno::ENOSYS) => {
+        Err(Errno::ENOSYS) if label.is_none() => {
             fs::fchdir(target)?;
             let options = Some(c"nr_blocks=1,nr_inodes=1");
             mount::mount(Some(c"tmpfs"), c".", Some(c"tmpfs"), libc::MS_RDONLY, options)?;
@@ -120,6 +121,9 @@ fn empty_directory(target: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     };
     mount::fsconfig_string(context.as_fd(), c"nr_blocks", c"1")?;
     mount::fsconfig_string(context.as_fd(), c"nr_inodes", c"1")?;
+    if let Some(label) = label {
+        mount::fsconfig_string(context.as_fd(), c"context", label)?;
+    }
     mount::fsconfig_create(context.as_fd())?;
     let empty = mount::fsmount(context.as_fd(), ATTR_RDONLY)?;
     mount::move_mount(empty.as_fd(), target)?;

@@ -35,7 +35,7 @@ impl Init<'_> {
         if new {
             bind_console(root, &slave)?;
         }
-        sys::socket::send_fd(self.fd(console), b"/dev/pts/ptmx", master.as_fd())?;
+        sys::packet::send_fd(self.fd(console), b"/dev/pts/ptmx", master.as_fd())?;
         self.terminal = Some(slave);
         Ok(())
     }

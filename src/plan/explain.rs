@@ -16,9 +16,6 @@ impl fmt::Display for Plan {
             let of = request(&self.requests[slot.0]);
             writeln!(f, "  through a process in {} of {of}", namespaces(*namespace))?;
         }
-        for (namespace, slot) in &self.around {
-            writeln!(f, "  born in {} of {}", namespaces(*namespace), request(&self.requests[slot.0]))?;
-        }
         for device in &self.net_devices.devices {
             let (name, becomes) = (text(&device.name), text(&device.becomes));
             writeln!(f, "  with the network device {name} as {becomes} in it  ({})", device.place)?;
@@ -182,7 +179,8 @@ fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         Step::Terminal { .. } => write!(f, "allocate a terminal out of /dev/pts"),
         Step::MakeDirectory(path) => write!(f, "make the working directory {path}"),
         Step::Sysctl { file, value } => write!(f, "write {:?} to /proc/{}", text(value), text(file)),
-        Step::Mask(path) => write!(f, "mask {path}"),
+        Step::Mask { path, label: None } => write!(f, "mask {path}"),
+        Step::Mask { path, label: Some(label) } => write!(f, "mask {path}, labelled {}", text(label)),
         Step::MakeReadonly(path) => write!(f, "make {path} read-only"),
         Step::Remount { path, .. } => write!(f, "make the mount on {path} read-only"),
         Step::HideHostMount(path) => write!(f, "hide the host's {}", text(path)),

@@ -35,7 +35,7 @@ use crate::error::{Error, Result};
 use crate::host::{Host, Questions};
 use crate::step::{IdMapped, Planned, Slot, Step};
 use crate::sys::mount::Depth;
-use crate::sys::process::Limit;
+use crate::sys::process::{Limit, NEWPID};
 
 pub use filter::Agent;
 pub use hooks::HookProgram;
@@ -47,11 +47,9 @@ pub use netdev::{NetDevice, NetDevices};
 pub struct Plan {
     /// The new namespaces that init is born into.
     pub clone: u64,
-    /// A user namespace that init's new namespaces shall belong to, among others: init is born through a
-    /// process that has joined them, in this order.
+    /// Namespaces that init must be born in, as a pid namespace, or a user namespace that its new ones shall
+    /// belong to: it is born through a process that has joined them, in this order.
     pub through: Vec<(u64, Slot)>,
-    /// Namespaces that the parent enters around the clone, so that init is born in them.
-    pub around: Vec<(u64, Slot)>,
     pub id_maps: Option<IdMaps>,
     /// The parent moves them as soon as init's network namespace is there.
     pub net_devices: NetDevices,
@@ -74,6 +72,13 @@ pub struct Plan {
     pub preserved: u32,
     /// `/dev` becomes read-only once all is in it.
     readonly_dev: bool,
+}
+
+impl Plan {
+    /// Init comes into a pid namespace that other processes may live in already, and so do its hooks.
+    pub fn lives_with_others(&self) -> bool {
+        self.through.iter().any(|(namespace, _)| namespace & NEWPID != 0)
+    }
 }
 
 /// A descriptor that the parent takes before clone.
@@ -179,7 +184,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     become_process(draft, process, spec, &spaces)?;
     end(draft, options);
     process::environment(draft, process, options)?;
-    Ok(draft.finish(&spaces, process, options))
+    Ok(draft.finish(&spaces, process))
 }
 
 /// A process in a container that is there: its namespaces are joined, not made.
@@ -202,7 +207,7 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     process::environment(draft, process, options)?;
     // `create` has told them.
     draft.plan.warnings.clear();
-    Ok(draft.finish(&spaces, process, options))
+    Ok(draft.finish(&spaces, process))
 }
 
 /// A `startContainer` hook: as runc has it, a process of the container's own in all but its program and
@@ -222,7 +227,7 @@ pub fn hook(hook: &HookProgram, spec: &Spec, options: &Options<'_>, namespaces: 
     become_process(draft, &process, spec, &spaces)?;
     end(draft, options);
     process::of_hook(draft, hook, &process, options)?;
-    Ok(draft.finish(&spaces, &process, options))
+    Ok(draft.finish(&spaces, &process))
 }
 
 /// From "in the container's world" to "the container's process, bar the exec".
@@ -275,14 +280,9 @@ impl Draft {
         self.plan.warnings.push(warning.into());
     }
 
-    fn finish(&mut self, spaces: &namespaces::Namespaces, process: &Process, options: &Options<'_>) -> Plan {
+    fn finish(&mut self, spaces: &namespaces::Namespaces, process: &Process) -> Plan {
         let mut plan = std::mem::take(&mut self.plan);
         plan.namespaces = spaces.all();
-        // From a pid namespace in a user namespace there is no way back for an ordinary parent: the process
-        // in between enters it.
-        if !options.privileged {
-            plan.through.append(&mut plan.around);
-        }
         plan.oom_score_adj = process.oom_score_adj();
         plan
     }

@@ -201,10 +201,8 @@ pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces, host: &Host) -> Resu
         // A pid namespace is only entered by being born in it. From inside a new user namespace the
         // host's could not be joined any more: init is born in those too.
         let born = *namespace == NEWPID || (new_user && *namespace != NEWNS);
-        if through && (born || *namespace != NEWNS) {
+        if born || (through && *namespace != NEWNS) {
             draft.plan.through.push((*namespace, slot));
-        } else if born {
-            draft.plan.around.push((*namespace, slot));
         } else {
             draft.add(place.clone(), Step::JoinNamespace { namespace: *namespace, slot });
         }
@@ -272,22 +270,15 @@ pub(super) fn name(draft: &mut Draft, spec: &Spec, spaces: &Namespaces) -> Resul
 
 /// `exec`: everything at once by the pidfd of init; but the pid namespace by birth. That one is an
 /// ordinary user's to enter only from inside the user namespace.
-///
-/// A tracer in the container (CAP_SYS_PTRACE) sees the process from its birth on, whether dumpable or not unless a
-/// user namespace is between them: so it is born with the container's root, not the host's (CVE-2016-9962).
 pub(super) fn join_container(draft: &mut Draft, spaces: &Namespaces, privileged: bool) {
     let slot = draft.request(Request::Init);
-    if spaces.own(NEWPID) && !spaces.user() {
-        draft.plan.through.push((spaces.all(), slot));
-        return;
-    }
     let mut namespaces = spaces.all() & !NEWPID;
     if spaces.own(NEWPID) {
-        draft.plan.around.push((NEWPID, slot));
         if spaces.user() && !privileged {
             draft.plan.through.push((NEWUSER, slot));
             namespaces &= !NEWUSER;
         }
+        draft.plan.through.push((NEWPID, slot));
     }
     if namespaces != 0 {
         draft.add("", Step::JoinContainer { namespaces, slot });

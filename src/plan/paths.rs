@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::{Process, Spec};
 
-use super::{Draft, invalid};
+use super::{Draft, invalid, labels};
 use crate::error::Result;
 use crate::spec::{c_string, list};
 use crate::step::{InRoot, Step};
@@ -17,7 +17,10 @@ pub(super) fn mask_and_protect(draft: &mut Draft, spec: &Spec) -> Result<()> {
     each(linux.readonly_paths(), "/linux/readonlyPaths", |place, path| {
         draft.add(place, Step::MakeReadonly(path))
     })?;
-    each(linux.masked_paths(), "/linux/maskedPaths", |place, path| draft.add(place, Step::Mask(path)))
+    let label = labels::of_mounts(spec)?;
+    each(linux.masked_paths(), "/linux/maskedPaths", |place, path| {
+        draft.add(place, Step::Mask { path, label: label.clone() })
+    })
 }
 
 fn each(paths: &Option<Vec<String>>, name: &str, mut add: impl FnMut(String, InRoot)) -> Result<()> {

@@ -35,6 +35,8 @@ pub(super) fn until_ready(plan: &Plan, fds: &[OwnedFd], child: &Child, host: &mu
                 raise_limits(plan, child.pid, |limit| limit.resource == libc::RLIMIT_NOFILE)?;
                 return verify(plan, fds, child.pid, host.container());
             }
+            // Told and answered before init could report anything.
+            Some(Report::Born(_)) => return Err(Error::new("init broke the protocol")),
             Some(Report::Failed(failure)) => return Err(words::failed(plan, &failure)),
             None => return Err(ended(child)),
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Result, While};
 use crate::spec::c_string;
-use crate::sys::{self, Errno, fs, socket, tty};
+use crate::sys::{self, Errno, fs, packet, socket, tty};
 
 /// These, or our own standard streams, become this user's.
 pub(super) fn give_streams(streams: Option<&[OwnedFd; 3]>, uid: u32) -> Result<()> {
@@ -48,7 +48,7 @@ pub fn console_pair() -> Result<(OwnedFd, OwnedFd)> {
 }
 
 pub fn send_over(socket: BorrowedFd<'_>, payload: &[u8], fd: BorrowedFd<'_>) -> Result<()> {
-    socket::send_fd(socket, payload, fd).or_unable(|| "send a descriptor".into())
+    packet::send_fd(socket, payload, fd).or_unable(|| "send a descriptor".into())
 }
 
 /// The master that init has sent, before the program runs: what that writes ends its lines as they are.

@@ -14,10 +14,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use oci_spec::runtime::Hook;
 
 use self::running::Running;
+use crate::cgroup::Join;
 use crate::error::{Result, While};
 use crate::plan::HookProgram;
 use crate::sys;
-use crate::sys::process::{self, Cloned, ExecArgs};
+use crate::sys::process::{self, Cloned, ExecArgs, Kin};
 use crate::sys::signal;
 
 /// The property of `hooks` that a hook is listed in.
@@ -49,9 +50,9 @@ impl fmt::Display for Kind {
 pub enum Place<'a> {
     /// The runtime's own namespaces, in this directory.
     Runtime(&'a CStr),
-    /// In the namespaces of init while its root is still the host's, its pid namespace included, and in this
-    /// directory there.
-    Container { init: BorrowedFd<'a>, namespaces: u64, dir: &'a CStr },
+    /// In the namespaces of init while its root is still the host's, its pid namespace included, in its cgroups,
+    /// and in this directory there.
+    Container { init: BorrowedFd<'a>, namespaces: u64, join: &'a Join, dir: &'a CStr },
 }
 
 /// A hook's process, just made.
@@ -103,7 +104,11 @@ fn start(program: &HookProgram, place: Place<'_>, streams: &[OwnedFd; 3]) -> Res
         }
         _ => None,
     };
-    let cloned = process::clone(0, None);
+    let cgroup = match place {
+        Place::Container { join, .. } => join.into_cgroup(),
+        Place::Runtime(_) => None,
+    };
+    let cloned = process::clone_into(Kin::Child, 0, cgroup);
     if let Ok(Cloned::Child) = cloned {
         become_hook(&program.path, &args, &env, place, streams);
     }
@@ -122,6 +127,11 @@ fn become_hook(path: &CStr, args: &ExecArgs, env: &ExecArgs, place: Place<'_>, s
     let prepare = || -> sys::Result<()> {
         process::set_parent_death_signal(libc::SIGKILL)?;
         process::setsid()?;
+        if let Place::Container { join, .. } = place {
+            for tasks in join.tasks() {
+                sys::fs::write(tasks.as_fd(), b"0")?;
+            }
+        }
         for (number, stream) in (0..).zip(streams) {
             sys::fs::dup_to(stream.as_fd(), number)?;
         }
@@ -129,7 +139,7 @@ fn become_hook(path: &CStr, args: &ExecArgs, env: &ExecArgs, place: Place<'_>, s
         match place {
             // A bundle that is gone by now is no reason not to run.
             Place::Runtime(dir) => drop(sys::fs::chdir(dir)),
-            Place::Container { init, namespaces, dir } => {
+            Place::Container { init, namespaces, dir, .. } => {
                 let rest = namespaces & !process::NEWPID;
                 if rest != 0 {
                     process::setns(init, rest)?;

@@ -3,8 +3,10 @@
 //! it until it is ready, and turns its failure into words.
 //!
 //! Runs in the calling process, which has one thread. `create`, `run` and `exec` all come through here.
+//! Lines for `--debug` name the stage as runc does too, for those who look for its words in a log.
 
 mod answer;
+mod birth;
 mod console;
 mod foreground;
 pub mod hooks;
@@ -15,15 +17,18 @@ mod requests;
 mod verify;
 mod words;
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::cgroup::Join;
-use crate::channel::{self, Order, ParentEnd, Report};
+use crate::channel::{Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
-use crate::init::{self, Work};
+use crate::log;
 use crate::plan::Plan;
-use crate::sys::process::{self, Cloned, ExecArgs, Exit};
+use crate::seal;
+use crate::sys::process::{self, Exit};
 use crate::sys::{self, Errno};
+use crate::timings;
+use crate::work::Lent;
 
 pub use console::{connect_console, console_pair, receive_master, send_over};
 pub use foreground::{Foreground, Terminal};
@@ -83,89 +88,49 @@ pub struct Child {
 /// # Errors
 /// A descriptor that cannot be had, a step that failed: init is dead and reaped then.
 pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Result<Child> {
-    let (ignored, streams) = (materials.ignored, materials.streams);
-    let (tasks, cgroup, target) = (materials.tasks, materials.cgroup, materials.init);
-    let fds = requests::answer(plan, materials.console, materials.fifo, target)?;
-    let (parent_end, init_end) = channel::pair().or_unable(|| "make the channel to init".into())?;
-    let home = plan.home.map(|index| (index, room_for_home()));
-    let work = Work {
-        steps: &plan.steps,
-        fds: &fds,
-        tasks,
-        channel: init_end,
-        args: ExecArgs::new(plan.args.clone()),
-        env: ExecArgs::new(plan.env.clone()),
-        home,
-        streams: streams.as_ref(),
-        ignored,
-        preserved: plan.preserved,
-        dumpable_for_maps: plan.id_maps.is_some() && sys::cred::effective_uid() != 0,
-    };
+    timings::mark("make the cgroups and what else init is given");
+    let streams = materials.streams.as_ref();
+    let fds = requests::answer(plan, materials.console, materials.fifo, materials.init)?;
     if let Some(uid) = plan.stdio_owner {
-        console::give_streams(streams.as_ref(), uid)?;
+        console::give_streams(streams, uid)?;
     }
-    let around = requests::Around::enter(plan, &fds)?;
-    let joins = requests::joins(plan, &fds);
-    let clone_in = |cgroup: Option<BorrowedFd<'_>>, procs: Option<BorrowedFd<'_>>| match joins.as_slice() {
-        [] => process::clone(plan.clone, cgroup),
-        joins => process::clone_through(joins, plan.clone, cgroup, (plan.preserved, inits(&work, procs))),
+    let program = seal::init()?;
+    let work = birth::work(plan, materials.ignored);
+    let times =
+        timings::init(plan.steps.iter().map(|planned| (planned.step.to_string(), planned.place.as_str())));
+    let lent = Lent {
+        requests: &fds,
+        tasks: materials.tasks,
+        streams: streams.map_or(&[], <[_; 3]>::as_slice),
+        cgroup: materials.cgroup,
+        times: times.as_ref().map(AsFd::as_fd),
     };
-    let clone = |cgroup: Option<BorrowedFd<'_>>| match clone_in(cgroup, None) {
-        // No clone3, or none with a cgroup (Linux 5.7): born where we are, and moved at once.
-        Err(Errno::ENOSYS | Errno::E2BIG) if cgroup.is_some() => {
-            clone_and_move(|procs| clone_in(None, procs), cgroup)
-        }
-        cloned => cloned,
-    };
-    let cloned = match clone(cgroup) {
+    let child = match birth::init(&program, &work, lent, plan.clone) {
         // Its children have controllers, or it is threaded: a container may make it so (systemd in one, Docker).
         Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP)) => match host.other_cgroup() {
-            Some(other) => clone(other.into_cgroup()),
+            Some(other) => {
+                birth::init(&program, &work, Lent { cgroup: other.into_cgroup(), ..lent }, plan.clone)
+            }
             None => Err(errno),
         },
-        cloned => cloned,
+        child => child,
     };
-    let cloned = match cloned {
-        Ok(Cloned::Child) => init::run(work),
-        Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd)),
-        Err(errno) => Err(errno),
-    };
-    around.leave()?;
-    let (pid, pidfd) = cloned.map_err(words::clone_failed)?;
-    drop(work);
-    let child = Child { pid, pidfd, channel: parent_end, kept: false };
+    let child = child.map_err(words::clone_failed)?;
+    timings::mark("make init");
+    let pid = child.pid;
+    log::debug(|| format!("process {pid} is made (runc: nsexec container setup, child process in init())"));
     netdev::move_all(plan, &fds, &child)?;
     answer::until_ready(plan, &fds, &child, host)?;
+    timings::mark("answer init until it is ready");
+    log::debug(|| {
+        let stage = if materials.init.is_some() {
+            "setns_init: about to exec"
+        } else {
+            "init: closing the pipe to signal completion"
+        };
+        format!("process {pid} is all that the config asks for (runc: {stage})")
+    });
     Ok(child)
-}
-
-/// The descriptors that init needs.
-fn inits(work: &Work<'_>, procs: Option<BorrowedFd<'_>>) -> Vec<i32> {
-    let all = work.fds.iter().chain(work.tasks).chain(work.streams.into_iter().flatten());
-    all.map(AsRawFd::as_raw_fd).chain(procs.map(|fd| fd.as_raw_fd())).chain([work.channel.number()]).collect()
-}
-
-/// Init waits for nothing before it is moved, so it moves itself: `0` is the one who writes.
-fn clone_and_move(
-    clone: impl FnOnce(Option<BorrowedFd<'_>>) -> sys::Result<Cloned>,
-    cgroup: Option<BorrowedFd<'_>>,
-) -> sys::Result<Cloned> {
-    let procs = match cgroup {
-        Some(cgroup) => Some(sys::fs::openat(cgroup, c"cgroup.procs", sys::fs::O_WRONLY, 0)?),
-        None => None,
-    };
-    let cloned = clone(procs.as_ref().map(AsFd::as_fd))?;
-    if let (Cloned::Child, Some(procs)) = (&cloned, &procs)
-        && sys::fs::write(procs.as_fd(), b"0").is_err()
-    {
-        process::exit_now(1);
-    }
-    Ok(cloned)
-}
-
-/// Init fills it in after clone, and exec reads it: it stays for the life of this process.
-fn room_for_home() -> &'static mut [u8] {
-    vec![0; 4096 + 8].leak()
 }
 
 impl Child {

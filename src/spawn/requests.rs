@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The descriptors that a plan asks for, and the namespaces that init must be born in.
+//! The descriptors that a plan asks for.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -68,42 +68,6 @@ fn namespace_at(namespace: u64, path: &std::path::Path, place: &str) -> Result<O
 fn is_ours(namespace: u64, fd: &OwnedFd) -> sys::Result<bool> {
     let (own, it) = (sys::fs::statat(sys::fs::CWD, own_path(namespace))?, sys::fs::fstat(fd.as_fd())?);
     Ok((own.device, own.inode) == (it.device, it.inode))
-}
-
-/// The parent's own namespaces, held while it is in others.
-pub(super) struct Around {
-    home: Vec<(u64, OwnedFd)>,
-}
-
-/// What the process in between joins.
-pub(super) fn joins<'f>(plan: &Plan, fds: &'f [OwnedFd]) -> Vec<(u64, BorrowedFd<'f>)> {
-    plan.through.iter().map(|(namespace, slot)| (*namespace, fds[slot.0].as_fd())).collect()
-}
-
-impl Around {
-    /// Enters what the plan says, so that the next clone is born there.
-    pub(super) fn enter(plan: &Plan, fds: &[OwnedFd]) -> Result<Around> {
-        let mut around = Around { home: Vec::new() };
-        for (namespace, slot) in &plan.around {
-            let own = sys::fs::open(own_path(*namespace), sys::fs::O_RDONLY)
-                .or_unable(|| "hold our own namespace".into())?;
-            around.home.push((*namespace, own));
-            if let Err(errno) = process::setns(fds[slot.0].as_fd(), *namespace) {
-                around.home.pop();
-                let error = Err(Error::sys("unable to join a namespace", errno).at("/linux/namespaces"));
-                around.leave()?;
-                return error;
-            }
-        }
-        Ok(around)
-    }
-
-    pub(super) fn leave(self) -> Result<()> {
-        for (namespace, own) in self.home.into_iter().rev() {
-            process::setns(own.as_fd(), namespace).or_unable(|| "come back to our own namespace".into())?;
-        }
-        Ok(())
-    }
 }
 
 fn own_path(namespace: u64) -> &'static std::ffi::CStr {

@@ -7,13 +7,16 @@
 use std::ffi::CStr;
 
 use crate::channel::{Failure, Note};
-use crate::error::{Error, strerror};
+use crate::error::{Error, Kind, strerror};
 use crate::plan::{Plan, Request};
 use crate::step::{BindMount, FsMount, Program, Source, Step};
 use crate::sys::Errno;
 use crate::sys::process::SchedAttr;
 
 pub(super) fn failed(plan: &Plan, failure: &Failure) -> Error {
+    if failure.step == Failure::BIRTH {
+        return clone_failed(failure.errno);
+    }
     let Some(planned) = plan.steps.get(failure.step) else {
         return Error::sys("init failed at a step that nobody knows", failure.errno);
     };
@@ -93,7 +96,7 @@ fn no_mount(fs: &FsMount, note: Note, errno: Errno) -> Error {
 /// The words that people look for when a container does not start, without a place to break them: the
 /// program is there, or it would not have come to this.
 pub fn exec_failed(program: &str, errno: Errno) -> Error {
-    let error = Error::sys(format!("exec {program}"), errno);
+    let error = Error::sys(format!("exec {program}"), errno).of_kind(Kind::NotExecuted);
     match errno {
         Errno::ENOENT => {
             error.hint("the interpreter that it names after #!, or as an ELF file, is not there")

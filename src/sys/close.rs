@@ -4,8 +4,30 @@
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::vec::Vec;
 
-use super::{Errno, Result, check, check_unit};
+use super::{Errno, Newer, Result, check};
+
+static CLOSE_RANGE: Newer = Newer::new();
+
+fn close_range(first: i32, last: i32, flags: u32) -> Result<()> {
+    CLOSE_RANGE.ask(|| unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
+}
+
+/// The caller's promise: they are nobody's, or nothing of this process uses one of them any more.
+fn close_run(first: i32, last: i32) {
+    if close_range(first, last, 0).is_err() {
+        for fd in first..=last.min(highest_possible()) {
+            // SAFETY: the caller's promise.
+            unsafe { libc::close(fd) };
+        }
+    }
+}
+
+/// No listing of /proc can be trusted to be there.
+fn highest_possible() -> i32 {
+    super::process::open_files_limit().unwrap_or(65_536).min(65_536) as i32
+}
 
 /// Closes descriptors with a call for each run of numbers (close_range(2), Linux 5.9).
 pub fn close_all(mut fds: Vec<OwnedFd>) {
@@ -16,12 +38,7 @@ pub fn close_all(mut fds: Vec<OwnedFd>) {
         while let Some(next) = numbers.next_if(|next| *next == last + 1) {
             last = next;
         }
-        if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
-            // SAFETY: they were ours, and are nobody's now.
-            (first..=last).for_each(|fd| {
-                unsafe { libc::close(fd) };
-            });
-        }
+        close_run(first, last);
     }
 }
 
@@ -31,8 +48,7 @@ pub fn close_all_but(preserved: u32, kept: &mut [i32]) {
     let mut from = 3 + preserved as i32;
     for keep in kept.iter().copied().filter(|keep| *keep >= 3 + preserved as i32).chain([i32::MAX]) {
         if from < keep {
-            // SAFETY: the caller's promise: nothing of this process uses one of them any more.
-            unsafe { libc::syscall(libc::SYS_close_range, from, keep - 1, 0) };
+            close_run(from, keep - 1);
         }
         from = keep.saturating_add(1);
     }
@@ -75,8 +91,7 @@ impl Brief {
         let mut from = first;
         for keep in kept.iter().copied().filter(|keep| *keep >= first).chain([highest + 1]) {
             if from < keep {
-                // SAFETY: of this process's own making from `first` on, and in use by no one.
-                unsafe { libc::syscall(libc::SYS_close_range, from, keep - 1, 0) };
+                close_run(from, keep - 1);
             }
             from = keep + 1;
         }
@@ -87,20 +102,18 @@ impl Brief {
 /// Marks every descriptor from `first` on close-on-exec (close_range(2), CLOEXEC since Linux 5.11).
 pub fn cloexec_from(first: u32) -> Result<()> {
     const CLOSE_RANGE_CLOEXEC: u32 = 4;
-    let ret = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) };
-    match check_unit(ret) {
-        Err(Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => cloexec_each(first),
+    match close_range(first as i32, -1, CLOSE_RANGE_CLOEXEC) {
+        Err(Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => cloexec_each(first as i32),
         result => result,
     }
 }
 
-/// The fallback: every number below the limit, as no listing of /proc can be trusted to be there.
-fn cloexec_each(first: u32) -> Result<()> {
-    let limit = super::process::open_files_limit()?.min(65_536);
-    for fd in first..limit {
-        let flags = unsafe { libc::fcntl(fd as i32, libc::F_GETFD) };
+/// The fallback: every number below the limit.
+fn cloexec_each(first: i32) -> Result<()> {
+    for fd in first..=highest_possible() {
+        let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
         if flags >= 0 {
-            check(unsafe { libc::fcntl(fd as i32, libc::F_SETFD, flags | libc::FD_CLOEXEC) }.into())?;
+            check(unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) }.into())?;
         }
     }
     Ok(())

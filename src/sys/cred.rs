@@ -3,6 +3,8 @@
 
 use std::ptr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Result, check, check_unit};
 
 pub fn setgroups(groups: &[u32]) -> Result<()> {
@@ -52,7 +54,7 @@ pub fn effective_gid() -> u32 {
 }
 
 /// A set of capabilities: bit n is capability n of capability.h.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapSet(pub u64);
 
 #[repr(C)]
@@ -70,7 +72,7 @@ struct CapData {
 }
 
 /// The three sets of capset(2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caps {
     pub effective: CapSet,
     pub permitted: CapSet,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The program's entry without that of Rust's standard library, which reads /proc/self/maps, makes a
-//! stack for signals and sets up handlers: 17 system calls, twice, as the sealed copy starts anew.
+//! stack for signals and sets up handlers: 17 system calls.
 
 use super::{Errno, signal};
 

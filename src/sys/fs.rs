@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Files by descriptor: open, read, write, make, remove, and the resolution flags of openat2(2).
 
+use std::borrow::ToOwned;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::vec;
+use std::vec::Vec;
 
 use super::{Errno, Result, check, check_unit, owned, retry};
 
@@ -395,7 +398,9 @@ pub fn eventfd() -> Result<OwnedFd> {
 
 /// A pipe: (read end, write end).
 pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
-    nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
+    let mut pair = [0; 2];
+    check(unsafe { libc::pipe2(pair.as_mut_ptr(), libc::O_CLOEXEC) }.into())?;
+    Ok((owned(pair[0].into())?, owned(pair[1].into())?))
 }
 
 /// An open-file-description lock: it dies with the descriptor, and no other thread or library can

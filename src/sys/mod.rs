@@ -12,6 +12,7 @@
 //! references or `CStr`s held across the call, lengths from the same slices, descriptors from
 //! `BorrowedFd`. A block that needs more than that says so beside it.
 
+mod call;
 pub mod close;
 pub mod cred;
 pub mod device;
@@ -21,14 +22,16 @@ pub mod keyring;
 pub mod mount;
 pub mod net;
 pub mod netlink;
+pub mod packet;
 pub mod process;
 pub mod signal;
 pub mod socket;
 pub mod tty;
 
-use std::os::fd::{FromRawFd, OwnedFd};
-
 pub use nix::errno::Errno;
+
+pub use call::Result;
+use call::{Newer, check, check_unit, own, owned, retry};
 
 /// strerror(3)'s words, which clients know, where nix has others; as `&'static str`, for init.
 pub fn words(errno: Errno) -> &'static str {
@@ -54,30 +57,7 @@ pub fn words(errno: Errno) -> &'static str {
     }
 }
 
-pub type Result<T> = std::result::Result<T, Errno>;
-
-/// Turns the -1 of a libc call into the errno it left.
-fn check(ret: libc::c_long) -> Result<libc::c_long> {
-    if ret == -1 { Err(Errno::last()) } else { Ok(ret) }
-}
-
-fn check_unit(ret: libc::c_long) -> Result<()> {
-    check(ret).map(drop)
-}
-
-/// Owns the descriptor that a call has just made.
-fn owned(ret: libc::c_long) -> Result<OwnedFd> {
-    let fd = check(ret)? as i32;
-    // SAFETY: the kernel has just given us this descriptor; nothing else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Repeats a call that a signal interrupted.
-fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
-    loop {
-        match call() {
-            Err(Errno::EINTR) => {}
-            result => return result,
-        }
-    }
+/// As the kernel numbers it.
+pub fn number(errno: Errno) -> i32 {
+    errno as i32
 }

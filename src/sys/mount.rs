@@ -5,7 +5,9 @@ use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
-use super::{Result, check_unit, owned};
+use serde::{Deserialize, Serialize};
+
+use super::{Newer, Result, check_unit, own, owned};
 
 pub const ATTR_RDONLY: u64 = 0x1;
 pub const ATTR_NOSUID: u64 = 0x2;
@@ -23,7 +25,7 @@ pub const ATTR_NOSYMFOLLOW: u64 = 0x0020_0000;
 const AT_RECURSIVE: i32 = 0x8000;
 
 /// Just the mount that a call names, or all below it too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Depth {
     One,
     Tree,
@@ -40,7 +42,7 @@ impl Depth {
 
 /// struct mount_attr of mount_setattr(2).
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attr {
     pub set: u64,
     pub clear: u64,
@@ -51,7 +53,8 @@ pub struct Attr {
 
 pub fn fsopen(kind: &CStr) -> Result<OwnedFd> {
     const FSOPEN_CLOEXEC: u32 = 1;
-    owned(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), FSOPEN_CLOEXEC) })
+    static FSOPEN: Newer = Newer::new();
+    FSOPEN.ask(|| unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), FSOPEN_CLOEXEC) }).map(own)
 }
 
 pub fn fsconfig_flag(fs: BorrowedFd<'_>, key: &CStr) -> Result<()> {
@@ -85,31 +88,27 @@ pub fn fs_log<'b>(fs: BorrowedFd<'_>, buf: &'b mut [u8]) -> &'b [u8] {
 /// A copy of the mount at `path` that is attached nowhere yet.
 pub fn clone_tree(dir: BorrowedFd<'_>, path: &CStr, depth: Depth) -> Result<OwnedFd> {
     const OPEN_TREE_CLONE: i32 = 1;
+    static OPEN_TREE: Newer = Newer::new();
     let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC | libc::AT_EMPTY_PATH | depth.at();
-    owned(unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), path.as_ptr(), flags) })
+    OPEN_TREE
+        .ask(|| unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), path.as_ptr(), flags) })
+        .map(own)
 }
 
 pub fn set_attr(mount: BorrowedFd<'_>, depth: Depth, attr: &Attr) -> Result<()> {
-    let flags = libc::AT_EMPTY_PATH | depth.at();
-    let (fd, size) = (mount.as_raw_fd(), size_of::<Attr>());
-    check_unit(unsafe {
-        libc::syscall(libc::SYS_mount_setattr, fd, c"".as_ptr(), flags, ptr::from_ref(attr), size)
-    })
+    mount_setattr(mount.as_raw_fd(), c"", libc::AT_EMPTY_PATH | depth.at(), attr)
 }
 
 /// The same of the mount at a path of the host.
 pub fn set_attr_at(path: &CStr, depth: Depth, attr: &Attr) -> Result<()> {
-    let (flags, size) = (depth.at(), size_of::<Attr>());
-    check_unit(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            flags,
-            ptr::from_ref(attr),
-            size,
-        )
-    })
+    mount_setattr(libc::AT_FDCWD, path, depth.at(), attr)
+}
+
+fn mount_setattr(dir: i32, path: &CStr, flags: i32, attr: &Attr) -> Result<()> {
+    static MOUNT_SETATTR: Newer = Newer::new();
+    let (attr, size) = (ptr::from_ref(attr), size_of::<Attr>());
+    let call = || unsafe { libc::syscall(libc::SYS_mount_setattr, dir, path.as_ptr(), flags, attr, size) };
+    MOUNT_SETATTR.ask(call).map(drop)
 }
 
 /// The owners that the files of a mount have, as the maps of a user namespace say (Linux 5.12). Only
@@ -131,19 +130,21 @@ pub fn access_time(flags: u64) -> u64 {
 
 /// Attaches a mount on what `target` is open on.
 pub fn move_mount(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
-    const F_EMPTY_PATH: u32 = 0x4;
     const T_EMPTY_PATH: u32 = 0x40;
-    let (from, to, empty) = (mount.as_raw_fd(), target.as_raw_fd(), c"".as_ptr());
-    check_unit(unsafe {
-        libc::syscall(libc::SYS_move_mount, from, empty, to, empty, F_EMPTY_PATH | T_EMPTY_PATH)
-    })
+    attach(mount, target, c"", T_EMPTY_PATH)
 }
 
 /// Attaches a mount on an entry of a directory of ours that no image can have touched.
 pub fn move_mount_at(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    attach(mount, dir, name, 0)
+}
+
+fn attach(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr, flags: u32) -> Result<()> {
     const F_EMPTY_PATH: u32 = 0x4;
-    let (from, to, empty) = (mount.as_raw_fd(), dir.as_raw_fd(), c"".as_ptr());
-    check_unit(unsafe { libc::syscall(libc::SYS_move_mount, from, empty, to, name.as_ptr(), F_EMPTY_PATH) })
+    static MOVE_MOUNT: Newer = Newer::new();
+    let (from, to, flags) = (mount.as_raw_fd(), dir.as_raw_fd(), flags | F_EMPTY_PATH);
+    let (empty, name) = (c"".as_ptr(), name.as_ptr());
+    MOVE_MOUNT.ask(|| unsafe { libc::syscall(libc::SYS_move_mount, from, empty, to, name, flags) }).map(drop)
 }
 
 /// The old mount(2).

@@ -3,10 +3,8 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-
 use super::close::Brief;
-use super::{Result, check_unit};
+use super::{Result, check_unit, owned};
 
 /// struct ifreq with flags in its union.
 #[repr(C)]
@@ -18,7 +16,8 @@ struct Request {
 
 /// Sets `lo` of the caller's network namespace up.
 pub fn loopback_up() -> Result<()> {
-    let socket = Brief::from(socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?);
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    let socket = Brief::from(owned(unsafe { libc::socket(libc::AF_UNIX, kind, 0) }.into())?);
     let mut request =
         Request { name: [0; 16], flags: (libc::IFF_UP | libc::IFF_RUNNING) as i16, rest: [0; 22] };
     request.name[..2].copy_from_slice(b"lo");

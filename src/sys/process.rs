@@ -4,8 +4,12 @@
 use std::ffi::{CStr, c_char};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::string::String;
+use std::vec::Vec;
 
-use super::{Errno, Result, check, check_unit, owned, retry};
+use serde::{Deserialize, Serialize};
+
+use super::{Errno, Newer, Result, check, check_unit, owned, retry};
 
 pub const NEWTIME: u64 = 0x80;
 pub const NEWNS: u64 = libc::CLONE_NEWNS as u64;
@@ -48,26 +52,65 @@ pub enum Cloned {
     Parent { pid: i32, pidfd: OwnedFd },
 }
 
-/// clone3(2) without shared memory: a fork into new namespaces, and into `cgroup` (Linux 5.7).
-/// Falls back to clone(2) where clone3 is unknown or filtered (ENOSYS) and no cgroup is asked for.
+/// Whose child a clone is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kin {
+    Child,
+    /// The caller's parent is its parent too (CLONE_PARENT).
+    Sibling,
+}
+
+/// A child of ours in the new `namespaces`, and in `cgroup` where one is given.
 ///
 /// # Errors
-/// `E2BIG` or `EINVAL` when the kernel is too old for `cgroup`: the caller then joins by writing.
+/// `E2BIG` or `EINVAL` when the kernel is too old for `cgroup`.
 pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
+    clone_as(Kin::Child, namespaces, cgroup)
+}
+
+/// A clone into `cgroup`, by birth; where that cannot be (before Linux 5.7, or with clone3 unknown or filtered) it is born
+/// where we are and moves at once: it waits for nothing before.
+pub fn clone_into(kin: Kin, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
+    match (clone_as(kin, namespaces, cgroup), cgroup) {
+        (Err(Errno::ENOSYS | Errno::E2BIG), Some(cgroup)) => {
+            let procs = super::fs::openat(cgroup, c"cgroup.procs", libc::O_WRONLY, 0)?;
+            let cloned = clone_as(kin, namespaces, None)?;
+            // `0` is the one who writes.
+            if let Cloned::Child = cloned
+                && super::fs::write(procs.as_fd(), b"0").is_err()
+            {
+                exit_now(1);
+            }
+            Ok(cloned)
+        }
+        (cloned, _) => cloned,
+    }
+}
+
+static CLONE3: Newer = Newer::new();
+
+/// clone3(2) without shared memory: a fork into new namespaces, and into `cgroup` (Linux 5.7).
+/// Falls back to clone(2) where clone3 is unknown or filtered (ENOSYS) and no cgroup is asked for.
+fn clone_as(kin: Kin, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     let mut pidfd: i32 = -1;
+    // A sibling's exit signal is that of the process it is made by: the field must be 0.
+    let (parent, exit_signal) = match kin {
+        Kin::Child => (0, libc::SIGCHLD as u64),
+        Kin::Sibling => (libc::CLONE_PARENT as u64, 0),
+    };
     let mut args = CloneArgs {
-        flags: namespaces | libc::CLONE_PIDFD as u64,
+        flags: namespaces | parent | libc::CLONE_PIDFD as u64,
         pidfd: (&raw mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        exit_signal,
         ..CloneArgs::default()
     };
     args.born_in(cgroup);
     // SAFETY: no CLONE_VM: the child has a copy of this address space and goes on from here as after
     // fork(2). The process has one thread, so no lock can be held by a thread that is gone.
-    let ret = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
-    let pid = match check(ret) {
+    let call = || unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    let pid = match CLONE3.ask(call) {
         Err(Errno::ENOSYS) if cgroup.is_none() && namespaces & NEWTIME == 0 => {
-            let flags = args.flags | libc::SIGCHLD as u64;
+            let flags = args.flags | exit_signal;
             // SAFETY: as above; the argument order is that of x86_64, aarch64 and riscv64 for the
             // first three, the only ones that these flags use.
             check(unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) })?
@@ -79,63 +122,6 @@ pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> 
     }
     // SAFETY: CLONE_PIDFD has put a descriptor of ours there.
     Ok(Cloned::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
-}
-
-/// A clone by way of a process that has joined other namespaces first, in their order: what is new
-/// then belongs to the user namespace among them. The way-station ends at once, and the child is ours
-/// (CLONE_PARENT). It has but the descriptors `kept`, so that a tracer in a pid namespace that it joins finds none of
-/// the host's in the child (CVE-2016-9962).
-///
-/// # Errors
-/// Those of the joins, of the clones, and of holding the child by a pidfd.
-pub fn clone_through(
-    joins: &[(u64, BorrowedFd<'_>)],
-    namespaces: u64,
-    cgroup: Option<BorrowedFd<'_>>,
-    (preserved, mut kept): (u32, Vec<i32>),
-) -> Result<Cloned> {
-    let (told, tell) = super::fs::pipe()?;
-    kept.extend(cgroup.iter().map(AsRawFd::as_raw_fd).chain([tell.as_raw_fd()]));
-    let Cloned::Parent { pid: way, .. } = clone(0, None)? else {
-        drop(told);
-        super::close::close_all_but(preserved, &mut kept);
-        let pid = joins
-            .iter()
-            .try_for_each(|(namespace, fd)| setns(*fd, *namespace))
-            .and_then(|()| clone_sibling(namespaces, cgroup));
-        if pid == Ok(0) {
-            return Ok(Cloned::Child);
-        }
-        // Errors are told as negative numbers, as the kernel does.
-        let answer = pid.unwrap_or_else(|errno| -(errno as i32));
-        let _ = super::fs::write(tell.as_fd(), &answer.to_ne_bytes());
-        exit_now(0);
-    };
-    drop(tell);
-    let mut answer = [0; 4];
-    let told = super::fs::read(told.as_fd(), &mut answer);
-    wait(way)?;
-    match (told?, i32::from_ne_bytes(answer)) {
-        (4, pid) if pid > 0 => Ok(Cloned::Parent { pid, pidfd: pidfd_open(pid)? }),
-        (4, errno) => Err(Errno::from_raw(-errno)),
-        _ => Err(Errno::ECHILD),
-    }
-}
-
-fn clone_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<i32> {
-    // A sibling's exit signal is that of the process it is made by: the field must be 0.
-    let mut args = CloneArgs { flags: namespaces | libc::CLONE_PARENT as u64, ..CloneArgs::default() };
-    args.born_in(cgroup);
-    // SAFETY: as in `clone`.
-    let pid = match check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })
-    {
-        Err(Errno::ENOSYS) if cgroup.is_none() && namespaces & NEWTIME == 0 => {
-            // SAFETY: as there too.
-            check(unsafe { libc::syscall(libc::SYS_clone, args.flags, 0, 0, 0, 0) })
-        }
-        result => result,
-    };
-    pid.map(|pid| pid as i32)
 }
 
 pub fn unshare(namespaces: u64) -> Result<()> {
@@ -202,6 +188,13 @@ impl Exit {
             Exit::Signal(signal) => 128 + signal,
         }
     }
+}
+
+/// Nanoseconds of the clock that is the same in every time namespace.
+pub fn now() -> u64 {
+    let mut time = [0_i64; 2];
+    unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_REALTIME, time.as_mut_ptr()) };
+    time[0] as u64 * 1_000_000_000 + time[1] as u64
 }
 
 /// Waits for one child of ours to end.
@@ -302,7 +295,7 @@ pub fn set_name(name: &CStr) -> Result<()> {
 }
 
 /// One of the `RLIMIT_*` numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
     pub resource: u32,
     pub soft: u64,
@@ -347,7 +340,7 @@ pub fn set_personality(domain: u64) -> Result<()> {
 
 /// struct sched_attr of sched_setattr(2), all of its first version.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchedAttr {
     pub size: u32,
     pub policy: u32,

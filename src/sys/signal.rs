@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
+use std::string::String;
 
 use super::{Errno, Result, check, check_unit, owned};
 
@@ -49,11 +50,12 @@ pub fn default_sigchld() -> Result<()> {
 }
 
 fn disposition(signal: i32, handler: usize) -> Result<()> {
-    let action = KernelSigaction { handler, ..KernelSigaction::default() };
-    let size = size_of::<u64>();
-    check_unit(unsafe {
-        libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, ptr::null_mut::<u8>(), size)
-    })
+    set_action(signal, &KernelSigaction { handler, ..KernelSigaction::default() })
+}
+
+fn set_action(signal: i32, action: &KernelSigaction) -> Result<()> {
+    let (action, size) = (ptr::from_ref(action), size_of::<u64>());
+    check_unit(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action, ptr::null_mut::<u8>(), size) })
 }
 
 /// Back to the default: exec would hand "ignored" on to the container.
@@ -67,10 +69,10 @@ pub fn end_of(signal: i32) -> Result<()> {
     extern "C" fn end(signal: i32) {
         super::process::exit_now(128 + signal);
     }
-    // SAFETY: all zeroes is a valid sigaction, and the handler makes one system call.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = end as *const () as usize;
-    check_unit(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }.into())
+    // x86 asks for the address to return to, and nothing returns.
+    const SA_RESTORER: u64 = 0x0400_0000;
+    let end = end as *const () as usize;
+    set_action(signal, &KernelSigaction { handler: end, flags: SA_RESTORER, restorer: end, mask: 0 })
 }
 
 /// A descriptor that every blocked signal can be read from.

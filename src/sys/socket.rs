@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Unix sockets: the channel's pair, and descriptors sent over sockets that the caller listens on.
+//! Unix sockets that others listen on, by their paths.
 
 use std::ffi::CStr;
-use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use nix::sys::socket::{
-    self, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-};
+use nix::sys::socket::{self, AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType};
 
 use super::{Errno, Result, retry};
-
-/// A connected pair that keeps message boundaries.
-pub fn seqpacket_pair() -> Result<(OwnedFd, OwnedFd)> {
-    socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-}
 
 /// A connected pair for one descriptor to pass through.
 pub fn stream_pair() -> Result<(OwnedFd, OwnedFd)> {
@@ -40,32 +32,6 @@ pub fn connect(path: &CStr) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-/// One message with one descriptor (SCM_RIGHTS). Allocates nothing: for use after clone too.
-pub fn send_fd(socket: BorrowedFd<'_>, payload: &[u8], fd: BorrowedFd<'_>) -> Result<()> {
-    let fds = [fd.as_raw_fd()];
-    let mut space = [0u8; 64];
-    let mut iov = libc::iovec { iov_base: payload.as_ptr().cast_mut().cast(), iov_len: payload.len() };
-    // SAFETY: all zeroes is a valid msghdr; the buffers outlive the call, and `space` is aligned
-    // enough since CMSG_FIRSTHDR only needs the kernel's own layout, written byte-wise below.
-    unsafe {
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_iov = &raw mut iov;
-        message.msg_iovlen = 1;
-        let aligned = space.as_mut_ptr().add(space.as_ptr().align_offset(align_of::<libc::cmsghdr>()));
-        message.msg_control = aligned.cast();
-        message.msg_controllen = libc::CMSG_SPACE(size_of_val(&fds) as u32) as _;
-        let header = libc::CMSG_FIRSTHDR(&raw const message);
-        (*header).cmsg_level = libc::SOL_SOCKET;
-        (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(size_of_val(&fds) as u32) as _;
-        std::ptr::copy_nonoverlapping(fds.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), size_of_val(&fds));
-        retry(|| {
-            super::check(libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) as _)
-        })?;
-    }
-    Ok(())
-}
-
 /// The descriptor that comes with the next message. EPROTO for a message without one.
 pub fn receive_fd(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
     let mut payload = [0u8; 4096];
@@ -85,13 +51,6 @@ pub fn receive_fd(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
     let fd = message.ok_or(Errno::EPROTO)?;
     // SAFETY: SCM_RIGHTS has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// One datagram or packet, without raising SIGPIPE.
-pub fn send(socket: BorrowedFd<'_>, payload: &[u8]) -> Result<()> {
-    let iov = [IoSlice::new(payload)];
-    let none: [ControlMessage<'_>; 0] = [];
-    retry(|| socket::sendmsg::<()>(socket.as_raw_fd(), &iov, &none, MsgFlags::MSG_NOSIGNAL, None)).map(drop)
 }
 
 /// A datagram socket at a path, for anyone to write to.

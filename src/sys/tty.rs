@@ -3,10 +3,12 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Result, check, check_unit, owned};
 
 /// Rows and columns of a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
     pub rows: u16,
     pub columns: u16,

@@ -208,8 +208,9 @@ impl Tracer {
 
     fn event(&mut self, pid: Pid, event: i32) {
         if event == libc::PTRACE_EVENT_EXEC {
-            // A program of the container's, or a hook. The command's own is its sealed copy.
-            if pid != self.main {
+            // A program of the container's, or a hook; init's own is a sealed copy, as the command's may be.
+            let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+            if pid != self.main && !exe.starts_with("/memfd:tare-init (deleted)") {
                 return self.let_go(pid);
             }
         } else if let Ok(child) = ptrace::getevent(pid) {

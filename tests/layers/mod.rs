@@ -10,7 +10,7 @@ use crate::harness::finish;
 use source::{Source, all};
 
 /// A module names only those below its own layer.
-const LAYERS: [(&str, u32); 15] = [
+const LAYERS: [(&str, u32); 17] = [
     ("main", 6),
     ("cli", 6),
     ("spawn", 5),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, u32); 15] = [
     ("cgroup", 4),
     ("init", 4),
     ("plan", 3),
+    ("work", 3),
     ("bundle", 2),
     ("host", 2),
     ("channel", 2),
@@ -25,6 +26,7 @@ const LAYERS: [(&str, u32); 15] = [
     ("step", 1),
     ("log", 1),
     ("seal", 1),
+    ("timings", 1),
     ("sys", 0),
 ];
 

@@ -122,7 +122,12 @@ fn missing_interpreter() {
     assert_eq!(said.lines().count(), 1, "{said}");
     let c = Container::new().args(&["/run.sh"]);
     script(&c);
-    c.run(&[]).fails(1, "exec /run.sh: no such file or directory");
+    // The program's own streams, and its last words there.
+    assert_eq!(c.run(&[]).code(1).stderr(), "exec /run.sh: no such file or directory\n");
+    let words = "tare run failed: exec /run.sh: no such file or directory";
+    c.run(&["--detach"]).fails(1, words);
+    c.cmd(&["--log", "log", "run", &c.id]).fails(1, words);
+    assert!(fs::read_to_string(c.path("log")).unwrap().contains(words));
 }
 
 #[test]

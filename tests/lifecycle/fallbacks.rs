@@ -9,7 +9,9 @@ use libc::{
 };
 use serde_json::json;
 
-use crate::harness::{Container, FdSocket, Terminal, finish, mounts, only_tare, without};
+use crate::harness::{
+    Container, FdSocket, Terminal, finish, is_v2, mounts, only_tare, processes, wait_for, without,
+};
 
 /// The first five came with Linux 5.2, the last with 5.12.
 const MOUNT_API: [c_long; 6] =
@@ -243,6 +245,80 @@ fn life_with_a_terminal() {
     old(c.runtime(["kill", &c.id, "KILL"])).ok();
     c.wait_status("stopped");
     old(c.on("delete", &[])).ok();
+}
+
+#[test]
+fn without_fchmodat2() {
+    only_tare!("as above");
+    is_the_same(&[libc::SYS_fchmodat2], container);
+}
+
+/// A call that is not there is asked for once, not once a mount: each process of tare's has its own trace.
+#[test]
+fn newer_calls_are_asked_for_once() {
+    only_tare!("as above");
+    let calls = ["fsopen", "open_tree", "move_mount", "mount_setattr", "clone3", "close_range"];
+    let absent = [MOUNT_API.as_slice(), &[SYS_clone3, SYS_close_range]].concat();
+    let c = without_cgroups(container()).args(&["true"]);
+    let traces = c.path("traces");
+    fs::create_dir(&traces).unwrap();
+    let run = c.on("run", &[]);
+    let mut strace = Command::new("strace");
+    strace.args(["-ff", "-qq", "-e", &format!("trace={},execve,execveat", calls.join(",")), "-o"]);
+    strace.arg(traces.join("of")).arg(run.get_program()).args(run.get_args());
+    strace.current_dir(run.get_current_dir().unwrap());
+    finish(without(&absent, strace)).ok();
+    let mut asked = Vec::new();
+    for trace in fs::read_dir(traces).unwrap() {
+        let trace = fs::read_to_string(trace.unwrap().path()).unwrap();
+        // The sealed copy is a program that begins anew.
+        for program in trace.split("execveat(") {
+            for call in calls {
+                let refused = |line: &&str| line.starts_with(&format!("{call}(")) && line.contains("ENOSYS");
+                let times = program.lines().filter(refused).count();
+                assert!(times <= 1, "{call}: {program}");
+                asked.extend((times == 1).then_some(call));
+            }
+        }
+    }
+    // There is no mount to move when none could be made.
+    assert!(calls.iter().all(|call| asked.contains(call) || *call == "move_mount"), "{asked:?}");
+}
+
+/// No pid is signalled that may be another's by then: there is no other way, and nobody is hit.
+#[test]
+fn pidfd_open_is_needed() {
+    only_tare!("as above");
+    let c = Container::new().up();
+    let mut exec = c.on("exec", &[]);
+    exec.arg("true");
+    for command in [c.on("kill", &[]), exec, c.on("delete", &["--force"])] {
+        let out = finish(without(&[libc::SYS_pidfd_open], command));
+        assert!(out.code != 0 && out.stderr().contains("function not implemented"), "{}", out.stderr());
+        assert_eq!(c.status(), "running");
+    }
+}
+
+/// Before Linux 5.14, and where there is no v2 hierarchy at all: each process of the cgroup is killed.
+#[test]
+fn without_cgroup_kill() {
+    only_tare!("as above");
+    if is_v2() {
+        eprintln!("on v2 alone nothing can hide the file");
+        return;
+    }
+    let c = Container::new().namespace("pid", None).sh("sleep 1000 & sleep 1000 & exec sleep 1000");
+    c.run(&["--detach"]).ok();
+    wait_for("three processes", || (processes(&c.id).len() == 3).then_some(()));
+    let mut kill = c.on("kill", &[]);
+    kill.arg("KILL");
+    // Its own v2 cgroup in the place of the root of all: there is none of that name in it.
+    let hide = format!("v2=/sys/fs/cgroup/unified; [ ! -d $v2 ] || mount --bind $v2/{} $v2", c.id);
+    let mut hidden = Command::new("unshare");
+    hidden.args(["--mount", "sh", "-c", &format!("{hide} && exec \"$0\" \"$@\"")]);
+    hidden.arg(kill.get_program()).args(kill.get_args()).current_dir(kill.get_current_dir().unwrap());
+    finish(hidden).ok();
+    wait_for("their end", || processes(&c.id).is_empty().then_some(()));
 }
 
 /// Paths of the image are safe by it alone: there is no other way, and nothing is begun.

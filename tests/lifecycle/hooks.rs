@@ -159,6 +159,22 @@ fn container_hooks_stand_before_and_after_the_pivot() {
     assert_eq!(log(&c, "inside"), "/bin/busybox\n");
 }
 
+/// A hook of the image's vendor is held by the container's limits; those of the runtime's are not.
+#[test]
+fn container_hooks_are_in_the_cgroups() {
+    let c = POINTS.iter().fold(with_log(), |c, p| hook(c, p, &format!("cat /proc/self/cgroup >$L/{p}")));
+    let c = c.args(&["sleep", "1000"]);
+    c.run(&["--detach"]).ok();
+    let of = |proc: &str| fs::read_to_string(format!("/proc/{proc}/cgroup")).unwrap();
+    let (own, theirs) = (of("self"), of(&c.pid().to_string()));
+    assert_ne!(own, theirs);
+    for (point, cgroups) in
+        [("createRuntime", &own), ("createContainer", &theirs), ("startContainer", &theirs)]
+    {
+        assert_eq!(&log(&c, point), cgroups, "{point}");
+    }
+}
+
 #[test]
 fn arguments_and_environment_are_those_given() {
     let c = with_log();

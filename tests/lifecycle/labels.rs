@@ -65,6 +65,21 @@ fn selinux_label_without_selinux() {
     c.exec(&["--process-label", label], &["true"]).fails(255, "disabled or not supported");
 }
 
+/// The empty directory that covers another is a tmpfs too.
+#[test]
+fn mount_label_is_that_of_masks_too() {
+    if has_selinux() {
+        eprintln!("this machine has SELinux: the label would be taken");
+        return;
+    }
+    let c = Container::new()
+        .config(|c| c["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] == "/proc"))
+        .set("/linux/mountLabel", json!("system_u:object_r:container_file_t:s0"))
+        .set("/linux/maskedPaths", json!(["/bin"]));
+    c.create(&[]).fails(1, "invalid argument");
+    c.set("/linux/maskedPaths", json!(["/nosuch", "/proc/version"])).run(&[]).ok();
+}
+
 /// No option that tmpfs knows, and so the kernel refuses the mount.
 #[test]
 fn mount_label_without_selinux() {

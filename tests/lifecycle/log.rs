@@ -3,9 +3,9 @@
 //! JSON object, so a second line is a failure.
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::Container;
+use crate::harness::{Container, only_tare};
 
 #[test]
 fn json_is_one_line() {
@@ -68,6 +68,30 @@ fn debug_tells_more() {
         let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(line["level"], "debug", "{line}");
     }
+}
+
+/// People look for these words when they read a log of runc's.
+#[test]
+fn debug_names_the_stages_as_runc_does() {
+    let c = Container::new();
+    let log = c.cmd(&["--debug", "run", &c.id]).ok().stderr();
+    let stages = ["nsexec container setup", "child process in init()"];
+    for stage in [&stages[..], &["init: closing the pipe to signal completion"]].concat() {
+        assert!(log.contains(stage), "{stage}: {log}");
+    }
+    let c = Container::new().up();
+    let log = c.cmd(&["--debug", "exec", &c.id, "true"]).ok().stderr();
+    for stage in [&stages[..], &["setns_init: about to exec"]].concat() {
+        assert!(log.contains(stage), "{stage}: {log}");
+    }
+}
+
+#[test]
+fn debug_tells_the_cpus_of_exec() {
+    only_tare!("execCPUAffinity came with runc 1.3");
+    let c = Container::new().set("/process/execCPUAffinity", json!({ "initial": "0", "final": "0" })).up();
+    let log = c.cmd(&["--debug", "exec", &c.id, "true"]).ok().stderr();
+    assert!(log.contains("nsexec: affinity: 0x1)"), "{log}");
 }
 
 #[test]

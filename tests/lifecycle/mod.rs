@@ -60,6 +60,7 @@ mod state;
 mod stdio;
 mod systemd;
 mod terminal;
+mod timings;
 mod update;
 mod update_devices;
 mod user;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use serde_json::json;
 
-use crate::harness::{Container, after, finish};
+use crate::harness::{Container, after, finish, only_tare};
 
 fn status(c: &Container, keys: &[&str]) -> Vec<String> {
     let out = c.says();
@@ -71,4 +73,36 @@ fn home_is_that_of_the_passwd_file_unless_given() {
 #[test]
 fn home_without_a_passwd_file() {
     assert_eq!(Container::new().sh("echo $HOME").says(), "/");
+}
+
+/// The file is the image's: it may be made to hang its reader, or to fill his memory.
+#[test]
+fn home_where_the_passwd_file_is_a_trap() {
+    only_tare!("runc opens and reads whatever is there");
+    let traps: [fn(&Path); 4] = [
+        |at| nix::unistd::mkfifo(at, nix::sys::stat::Mode::S_IRWXU).unwrap(),
+        |at| symlink("/dev/zero", at).unwrap(),
+        |at| fs::create_dir(at).unwrap(),
+        |at| fs::write(at, [&[b'#'; 1 << 21][..], b"\nroot:x:0:0::/late:/bin/sh\n"].concat()).unwrap(),
+    ];
+    for trap in traps {
+        let c = Container::new();
+        fs::create_dir(c.rootfs("etc")).unwrap();
+        trap(&c.rootfs("etc/passwd"));
+        let c = c.sh("echo $HOME; exec sleep 1000").up();
+        assert_eq!(c.exec(&[], &["sh", "-c", "echo $HOME"]).ok().stdout(), "/\n");
+    }
+}
+
+/// To setuid(2) it means "leave as it is", which is root.
+#[test]
+fn last_id_is_refused() {
+    for name in ["uid", "gid"] {
+        let c = Container::new().set(&format!("/process/user/{name}"), json!(u32::MAX)).args(&["id", "-u"]);
+        assert_ne!(c.run(&[]).code, 0, "{name}");
+    }
+    let c = Container::new().up();
+    for user in ["4294967295", "0:4294967295"] {
+        assert_ne!(c.exec(&["--user", user], &["id"]).code, 0, "{user}");
+    }
 }

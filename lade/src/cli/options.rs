@@ -31,9 +31,18 @@ pub(super) struct Ingest {
     /// Refuse a layer that unpacks to more than this
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_layer_size: Option<u64>,
+    /// Refuse a file that is longer than this, holes included
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_file_size: Option<u64>,
     /// Refuse a layer of more entries than this
     #[arg(long, value_name = "N")]
     max_entries: Option<u64>,
+    /// Refuse a layer whose directories are deeper than this, at most 1000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    max_depth: Option<u64>,
+    /// Refuse a layer with an extended header (a long name, attributes) larger than this
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_header_size: Option<u64>,
     /// Refuse a layer that unpacks to more than N times its size
     #[arg(long, value_name = "N")]
     max_ratio: Option<u64>,
@@ -108,14 +117,15 @@ impl Ingest {
     }
 
     pub(super) fn options(&self) -> Result<pull::Options> {
-        let mut limits = Limits::default();
-        for (flag, limit) in [
-            (self.max_layer_size, &mut limits.layer_bytes),
-            (self.max_entries, &mut limits.entries),
-            (self.max_ratio, &mut limits.ratio),
-        ] {
-            *limit = flag.unwrap_or(*limit);
-        }
+        let usual = Limits::default();
+        let limits = Limits {
+            layer_bytes: self.max_layer_size.unwrap_or(usual.layer_bytes),
+            file_bytes: self.max_file_size.unwrap_or(usual.file_bytes),
+            entries: self.max_entries.unwrap_or(usual.entries),
+            depth: self.max_depth.map_or(usual.depth, |n| n as usize),
+            header_bytes: self.max_header_size.unwrap_or(usual.header_bytes),
+            ratio: self.max_ratio.unwrap_or(usual.ratio),
+        };
         Ok(pull::Options {
             platform: self.platform.as_deref().map_or_else(|| Ok(Platform::host()), Platform::parse)?,
             limits,

@@ -38,17 +38,22 @@ impl Verify {
         let mut bad = 0;
         for image in &images {
             let shown = image.name().unwrap_or(image.id().as_str()).to_owned();
-            let damage = store.check(image, self.deep)?;
-            for one in &damage {
-                output::line(&format!("{shown}: {}", describe(one)))?;
-            }
-            if damage.is_empty() {
-                output::line(&format!("{shown}: good"))?;
-            } else if self.repair {
+            let mut damage = store.check(image, self.deep)?;
+            let damaged = !damage.is_empty();
+            tell(&shown, &damage)?;
+            // A layer is compared when those below it are good, so each round may find the next one.
+            for _ in 0..=image.manifest.layers.len() {
+                if damage.is_empty() || !self.repair {
+                    break;
+                }
                 self.mend(store, image, &damage)?;
-                output::line(&format!("{shown}: repaired"))?;
-            } else {
-                bad += 1;
+                damage = store.check(image, self.deep)?;
+                tell(&shown, &damage)?;
+            }
+            match (damaged, damage.is_empty()) {
+                (false, _) => output::line(&format!("{shown}: good"))?,
+                (true, true) => output::line(&format!("{shown}: repaired"))?,
+                (true, false) => bad += 1,
             }
         }
         if bad > 0 {
@@ -72,6 +77,10 @@ impl Verify {
         let root = if local { store.root_of(image)? } else { registry.resolve()? };
         pull::pull(store, &registry, root, name, &options, &self.ingest.progress()).map(drop)
     }
+}
+
+fn tell(shown: &str, damage: &[Damage]) -> Result<()> {
+    damage.iter().try_for_each(|one| output::line(&format!("{shown}: {}", describe(one))))
 }
 
 fn describe(damage: &Damage) -> String {

@@ -18,6 +18,8 @@ pub(super) struct Job {
     pub blob: Descriptor,
     pub diff_id: Digest,
     pub chain_id: Digest,
+    /// The index names the image already: no sync will come between this layer and a power cut but its own.
+    pub named: bool,
 }
 
 /// Makes the layer's blob and its unpacked directory be there; returns what should be told.
@@ -107,7 +109,7 @@ fn fetch(
         part.discard();
         (e, had_part)
     })?;
-    store.commit_part(&part).map_err(fresh)?;
+    store.commit_part(&part, job.named).map_err(fresh)?;
     Ok(warnings)
 }
 
@@ -142,7 +144,7 @@ fn commit(
         entries: unpacked.entries,
         context: unpacked.context,
     };
-    store.commit_layer(staged, &record)?;
+    store.commit_layer(staged, &record, job.named)?;
     let t = unpacked.timings;
     shown.timings(Timings { inflate: t.inflate, diff: t.diff, fs: t.fs, ..fetched });
     Ok(unpacked.warnings)

@@ -77,8 +77,11 @@ fn bring(
     progress: &Progress,
 ) -> Result<Pulled> {
     let chosen = select::choose(store, source, root, &options.platform)?;
-    let known = known_as(store, &chosen.descriptor, name)?;
-    let jobs = jobs(store, &chosen);
+    let entries = store.index()?.manifests;
+    let mut same = entries.iter().filter(|d| d.digest == chosen.descriptor.digest).peekable();
+    let named = same.peek().is_some();
+    let known = same.any(|d| (name.is_none() || d.ref_name() == name) && store.has_blob(d));
+    let jobs = jobs(store, &chosen, named);
     let plan = plan(store, &chosen, &jobs, name)?;
     progress.plan(&plan);
     let changed = !options.dry_run && (!known || !jobs.is_empty());
@@ -89,31 +92,24 @@ fn bring(
     check_space(&plan, options)?;
     store.begin()?;
     let warnings = progress.during(|| run(store, source, &jobs, options, progress))?;
-    for warning in warnings {
+    let more = settle(store, source, &chosen, options, named)?;
+    for warning in warnings.iter().chain(&more) {
         progress.message(&format!("warning: {warning}"));
     }
-    settle(store, source, &chosen, options)?;
     chosen.store_documents(store)?;
     store.sync()?;
     store.name_image(chosen.descriptor, name)?;
     Ok(pulled)
 }
 
-fn known_as(store: &Store, descriptor: &Descriptor, name: Option<&str>) -> Result<bool> {
-    let same = |d: &Descriptor| {
-        d.digest == descriptor.digest && (name.is_none() || d.ref_name() == name) && store.has_blob(d)
-    };
-    Ok(store.index()?.manifests.iter().any(same))
-}
-
 /// The layers that are not whole in the store, each once, the largest first: it decides when all are done.
-fn jobs(store: &Store, chosen: &Chosen) -> Vec<Job> {
+fn jobs(store: &Store, chosen: &Chosen, named: bool) -> Vec<Job> {
     let mut seen: HashSet<&Digest> = HashSet::new();
     let mut jobs = Vec::new();
     let ids = chosen.config.rootfs.diff_ids.iter().zip(chosen.config.chain_ids());
     for (blob, (diff_id, chain_id)) in chosen.manifest.layers.iter().zip(ids) {
         if seen.insert(diff_id) && !(store.layer(diff_id, &chain_id).is_some() && store.has_blob(blob)) {
-            jobs.push(Job { blob: blob.clone(), diff_id: diff_id.clone(), chain_id });
+            jobs.push(Job { blob: blob.clone(), diff_id: diff_id.clone(), chain_id, named });
         }
     }
     jobs.sort_by_key(|job| std::cmp::Reverse(job.blob.size));
@@ -195,9 +191,16 @@ fn run(
     outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bottom up: each layer sees those below it as they will be.
-fn settle(store: &Store, source: &dyn Source, chosen: &Chosen, options: &Options) -> Result<()> {
+/// Bottom up: each layer sees those below it as they will be. Returns what the user should know.
+fn settle(
+    store: &Store,
+    source: &dyn Source,
+    chosen: &Chosen,
+    options: &Options,
+    named: bool,
+) -> Result<Vec<String>> {
     let mut below: Vec<Layer> = Vec::new();
+    let mut warnings = Vec::new();
     let ids = chosen.config.rootfs.diff_ids.iter().zip(chosen.config.chain_ids());
     for (blob, (diff_id, chain_id)) in chosen.manifest.layers.iter().zip(ids) {
         let mut tries = 0;
@@ -205,11 +208,15 @@ fn settle(store: &Store, source: &dyn Source, chosen: &Chosen, options: &Options
             if let Some(layer) = store.layer(diff_id, &chain_id) {
                 break layer;
             }
-            if !store.settle_layer(diff_id, &chain_id, &store.view(&below)?)? {
-                // Another image took the unpacked layer for its own stack (or this one has it twice).
-                let job = Job { blob: blob.clone(), diff_id: diff_id.clone(), chain_id: chain_id.clone() };
-                let quiet = Progress::new(progress::Mode::None).layer(&blob.digest, blob.size);
-                layer::ensure(store, source, &job, &options.limits, &quiet)?;
+            match store.settle_layer(diff_id, &chain_id, &store.view(&below)?, named)? {
+                Some(more) => warnings.extend(more),
+                None => {
+                    // Another image took the unpacked layer for its own stack (or this one has it twice).
+                    let (diff_id, chain_id) = (diff_id.clone(), chain_id.clone());
+                    let job = Job { blob: blob.clone(), diff_id, chain_id, named };
+                    let quiet = Progress::new(progress::Mode::None).layer(&blob.digest, blob.size);
+                    layer::ensure(store, source, &job, &options.limits, &quiet)?;
+                }
             }
             tries += 1;
             if tries > 10 {
@@ -218,7 +225,7 @@ fn settle(store: &Store, source: &dyn Source, chosen: &Chosen, options: &Options
         };
         below.push(layer);
     }
-    Ok(())
+    Ok(warnings)
 }
 
 /// The layers of a manifest, as far as their types say that they are any.

@@ -67,8 +67,11 @@ impl Store {
         Ok(Part { file, path, digest: blob.digest.clone() })
     }
 
-    /// The part has been verified: it becomes the blob.
-    pub fn commit_part(&self, part: &Part) -> Result<()> {
+    /// The part has been verified: it becomes the blob; of a `named` image only when it is on the disk.
+    pub fn commit_part(&self, part: &Part, named: bool) -> Result<()> {
+        if named {
+            part.file.sync_data().context(|| format!("unable to store {}", part.digest))?;
+        }
         fs::rename(&part.path, self.blob_path(&part.digest))
             .context(|| format!("unable to store {}", part.digest))
     }

@@ -29,12 +29,12 @@ impl Store {
         nix::unistd::syncfs(open_dir(&self.root)?).context(|| "unable to sync the store")
     }
 
-    /// After the last image is named, when nobody else is adding.
+    /// After the last image is named, when nobody else is adding, and with the lock kept so that nobody begins to.
+    /// Synced once more: a pull that broke off since the last sync has left layers that the next one will believe in.
     pub fn settled(&self) -> Result<()> {
-        if self.alone()?.is_some() {
-            remove(&self.path(DIRTY))?;
-        }
-        Ok(())
+        let Some(_alone) = self.alone()? else { return Ok(()) };
+        self.sync()?;
+        remove(&self.path(DIRTY))
     }
 
     pub(super) fn recover(&self) -> Result<()> {

@@ -76,34 +76,46 @@ impl Store {
         Ok(Staged { store: self, dir, fd })
     }
 
-    pub fn commit_layer(&self, staged: &Staged, record: &LayerRecord) -> Result<()> {
-        let text = serde_json::to_vec(record).context(|| "unable to write a layer's record")?;
-        fs::write(staged.dir.join("layer.json"), text).context(|| "unable to write a layer's record")?;
-        let target = self.path("layers").join(name_of(&record.diff_id));
-        self.remove_dir(&target)?;
-        fs::rename(&staged.dir, &target).context(|| format!("unable to store the layer {}", record.diff_id))
+    /// The layer's directory gets its name; of a `named` image only when it is on the disk.
+    pub fn commit_layer(&self, staged: &Staged, record: &LayerRecord, named: bool) -> Result<()> {
+        self.commit_dir(&staged.dir, &record.diff_id, record, named)
+            .context(|| format!("unable to store the layer {}", record.diff_id))
     }
 
-    /// Settles the raw layer on `below`. False: another chain took it first, and it must be unpacked again.
-    pub fn settle_layer(&self, diff_id: &Digest, chain_id: &Digest, below: &Dir) -> Result<bool> {
+    fn commit_dir(&self, dir: &Path, id: &Digest, record: &LayerRecord, named: bool) -> Result<()> {
+        let text = serde_json::to_vec(record).context(|| "unable to write its record")?;
+        fs::write(dir.join("layer.json"), text).context(|| "unable to write its record")?;
+        if named {
+            self.sync()?;
+        }
+        let target = self.path("layers").join(name_of(id));
+        self.remove_dir(&target)?;
+        fs::rename(dir, &target).context(|| "unable to give it its name")
+    }
+
+    /// Settles the raw layer on `below` and says what the user should know. None: another chain took it first, and it
+    /// must be unpacked again.
+    pub fn settle_layer(
+        &self,
+        diff_id: &Digest,
+        chain_id: &Digest,
+        below: &Dir,
+        named: bool,
+    ) -> Result<Option<Vec<String>>> {
         let _lock = self.lock(&name_of(diff_id))?;
         if self.layer(diff_id, chain_id).is_some() {
-            return Ok(true);
+            return Ok(Some(Vec::new()));
         }
-        let Some(raw) = self.raw_layer(diff_id) else { return Ok(false) };
+        let Some(raw) = self.raw_layer(diff_id) else { return Ok(None) };
         let dir = self.path("tmp").join(name_of(diff_id));
         self.remove_dir(&dir)?;
         fs::rename(self.path("layers").join(&raw.name), &dir).context(|| "unable to settle a layer")?;
-        settle(&open_dir(&dir.join("fs"))?, &raw.record.context, below)
-            .context(|| format!("unable to settle the layer {diff_id}"))?;
+        let what = || format!("unable to settle the layer {diff_id}");
+        let warnings = settle(&open_dir(&dir.join("fs"))?, &raw.record.context, below).context(what)?;
         let context = LayerContext { root: raw.record.context.root, ..LayerContext::default() };
         let record = LayerRecord { context, ..raw.record };
-        let text = serde_json::to_vec(&record).context(|| "unable to write a layer's record")?;
-        fs::write(dir.join("layer.json"), text).context(|| "unable to write a layer's record")?;
-        let target = self.path("layers").join(name_of(chain_id));
-        self.remove_dir(&target)?;
-        fs::rename(&dir, &target).context(|| "unable to settle a layer")?;
-        Ok(true)
+        self.commit_dir(&dir, chain_id, &record, named).context(what)?;
+        Ok(Some(warnings))
     }
 
     /// The view of a stack of layers, given bottom up.

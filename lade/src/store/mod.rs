@@ -124,9 +124,15 @@ impl Store {
         Ok(stat.blocks_available() * stat.fragment_size())
     }
 
-    /// Replaces a file of the store whole or not at all, whatever happens to the power.
+    /// Replaces a file of the store whole or not at all, whatever happens to the power, and has it on the disk when it
+    /// returns: what comes after `dirty` must not get there before it.
     fn write_atomic(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.replace(name, bytes, fs::File::sync_data)
+        self.replace(name, bytes, fs::File::sync_data)?;
+        let path = self.path(name);
+        let dir = path.parent().unwrap_or(&self.root);
+        fs::File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .context(|| format!("unable to write {name} in the store"))
     }
 
     /// The same for what means nothing before the next `sync`.

@@ -78,9 +78,9 @@ impl Store {
         let _lock = self.lock_layer(&layer.record.diff_id)?;
         let staged = self.stage_layer(&layer.record.diff_id)?;
         let file = self.open_blob(&blob.digest)?;
-        let fd = &staged.fd;
+        let (fd, limits) = (&staged.fd, Limits::of_the_store());
         let unpacked = std::thread::scope(|scope| {
-            let unpacker = scope.spawn(|| unpack(file, fd, blob.size, &Limits::default(), self.marks()));
+            let unpacker = scope.spawn(|| unpack(file, fd, blob.size, &limits, self.marks()));
             unpacker.join().unwrap_or_else(|_| Err(Error::new("the unpacker panicked")))
         })?;
         layer.record.diff_id.expect(&unpacked.diff_id, "it")?;

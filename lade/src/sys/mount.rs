@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! An overlay mount by the new mount API: no option string, so no limit of one page and no escaping of ':' and ','.
+//! Before Linux 6.5, which brought `lowerdir+`, by mount(2): there the directories go by descriptor, so that neither a
+//! long name nor a ':' in one is a matter, and a page holds about two hundred of them.
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::check;
@@ -37,9 +41,45 @@ fn config(fs: &OwnedFd, command: u32, key: Option<&CStr>, value: Option<&CStr>) 
     Ok(())
 }
 
+/// What mount(2) takes of options, the NUL included.
+const OPTIONS_MAX: usize = 4096;
+
 impl Overlay<'_> {
-    /// Needs Linux 6.5 (`lowerdir+`); older kernels answer EINVAL.
     pub fn mount(&self, target: &Path) -> io::Result<()> {
+        match self.by_layers(target).map_err(|e| (e.raw_os_error(), e)) {
+            // No `lowerdir+`, or no fsopen at all; and whatever else EINVAL says, mount(2) says it too.
+            Err((Some(libc::EINVAL | libc::ENOSYS), _)) => self.by_options(target),
+            other => other.map_err(|(_, e)| e),
+        }
+    }
+
+    fn by_options(&self, target: &Path) -> io::Result<()> {
+        let open = |dir: &Path| {
+            let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+            std::fs::OpenOptions::new().read(true).custom_flags(flags).open(dir)
+        };
+        let named = |dir: &File| format!("/proc/self/fd/{}", dir.as_raw_fd());
+        let lower = self.lower.iter().map(|dir| open(dir)).collect::<io::Result<Vec<_>>>()?;
+        let (upper, work) = (open(self.upper)?, open(self.work)?);
+        let lowerdir = lower.iter().map(named).collect::<Vec<_>>().join(":");
+        let mut options = format!("lowerdir={lowerdir},upperdir={},workdir={}", named(&upper), named(&work));
+        if self.userxattr {
+            options.push_str(",userxattr");
+        }
+        if options.len() >= OPTIONS_MAX {
+            return Err(io::Error::from_raw_os_error(libc::E2BIG));
+        }
+        nix::mount::mount(
+            Some("lade"),
+            target,
+            Some("overlay"),
+            nix::mount::MsFlags::empty(),
+            Some(options.as_str()),
+        )?;
+        Ok(())
+    }
+
+    fn by_layers(&self, target: &Path) -> io::Result<()> {
         // SAFETY: the name is NUL-terminated.
         let fd = check(unsafe { libc::syscall(libc::SYS_fsopen, c"overlay".as_ptr(), FSOPEN_CLOEXEC) })?;
         // SAFETY: a fresh descriptor that nobody else owns.

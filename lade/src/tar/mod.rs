@@ -14,7 +14,7 @@ pub use reader::Reader;
 pub use writer::Writer;
 
 pub const BLOCK: usize = 512;
-/// The most one PAX header or one long name may weigh.
+/// The most one PAX header or one long name may weigh, unless the reader is told otherwise.
 pub const META_MAX: u64 = 1 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

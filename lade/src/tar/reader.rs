@@ -24,6 +24,7 @@ pub struct Reader<R> {
     left: u64,
     padding: usize,
     done: bool,
+    meta_max: u64,
     /// Where in the source the buffer ends.
     read: u64,
     seek: Option<fn(&mut R, i64) -> io::Result<()>>,
@@ -32,7 +33,23 @@ pub struct Reader<R> {
 impl<R: Read> Reader<R> {
     pub fn new(src: R) -> Self {
         let buf = vec![0; BUFFER].into_boxed_slice();
-        Reader { src, buf, pos: 0, len: 0, left: 0, padding: 0, done: false, read: 0, seek: None }
+        Reader {
+            src,
+            buf,
+            pos: 0,
+            len: 0,
+            left: 0,
+            padding: 0,
+            done: false,
+            meta_max: META_MAX,
+            read: 0,
+            seek: None,
+        }
+    }
+
+    /// Takes extended headers of up to `max` bytes.
+    pub fn with_headers_up_to(self, max: u64) -> Self {
+        Reader { meta_max: max, ..self }
     }
 
     /// A reader that jumps over what is not asked for.
@@ -132,8 +149,9 @@ impl<R: Read> Reader<R> {
 
     fn meta(&mut self, header: &Header) -> Result<Vec<u8>> {
         let size = header.size()?;
-        if size > META_MAX {
-            corrupt!("an extended header is larger than {META_MAX} bytes");
+        if size > self.meta_max {
+            let text = format!("an extended header is larger than {} bytes", self.meta_max);
+            return Err(Error::corrupt(text).hint("--max-header-size raises the limit"));
         }
         self.begin(size);
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];

@@ -13,13 +13,13 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::context::{Context as LayerContext, LayerPath};
 use super::limits::Limits;
 use super::meta::{Meta, Privileges};
-use super::tree::{Missing, Place, Tree, is_dir, remove_tree, stat_at};
+use super::tree::{Missing, Place, Tree, is_dir, is_whiteout, remove_tree, stat_at};
 use super::whiteout;
 use crate::corrupt;
 use crate::error::{Context, Error, Result};
 use crate::tar::{Entry, Kind, Reader};
 
-const WARNINGS_MAX: usize = 20;
+pub(super) const WARNINGS_MAX: usize = 20;
 pub(super) const PATH_MAX: usize = 4096;
 /// Directories, whiteouts and links are remembered to the end; this bounds the memory that takes.
 const KEPT_MAX: usize = 64 << 20;
@@ -122,7 +122,8 @@ impl<'a> Layer<'a> {
     pub(super) fn check_depth(&self, place: &Place, name: &[u8]) -> Result<()> {
         let depth = place.path.iter().filter(|b| **b == b'/').count() + 2;
         if depth > self.limits.depth || place.path.len() + name.len() + 2 > PATH_MAX {
-            corrupt!("the entry {:?} lies too deep", String::from_utf8_lossy(name));
+            let text = format!("the entry {:?} lies too deep", String::from_utf8_lossy(name));
+            return Err(Error::corrupt(text).hint("--max-depth raises the limit"));
         }
         Ok(())
     }
@@ -164,13 +165,13 @@ impl<'a> Layer<'a> {
         Ok(())
     }
 
-    /// Takes away what has this name; says whether there was something that is not a directory.
+    /// Takes away what has this name; says whether that was something the layer had brought before.
     pub(super) fn clear(&mut self, place: &Place, name: &[u8]) -> Result<bool> {
         let Some(stat) = stat_at(&place.fd, name)? else { return Ok(false) };
         if !is_dir(&stat) {
             unlinkat(&*place.fd, name, UnlinkatFlags::NoRemoveDir)
                 .context(|| "unable to replace an entry")?;
-            return Ok(true);
+            return Ok(!is_whiteout(&stat));
         }
         self.tree.forget();
         remove_tree(&place.fd, name)?;
@@ -191,7 +192,7 @@ impl<'a> Layer<'a> {
             set.remove(&path);
         }
         self.dirs.remove(&path);
-        Ok(false)
+        Ok(true)
     }
 
     /// Creates with `make`; if the name is taken, takes it away and creates again.
@@ -203,9 +204,16 @@ impl<'a> Layer<'a> {
     ) -> nix::Result<T> {
         match make() {
             Err(Errno::EEXIST) => {
-                if let Err(e) = self.clear(place, name) {
-                    self.warn(e.to_string());
-                    return Err(Errno::EEXIST);
+                match self.clear(place, name) {
+                    Ok(true) => {
+                        let shown = String::from_utf8_lossy(&place.join(name)).into_owned();
+                        self.warn(format!("{shown} is in the layer more than once: the last one counts"));
+                    }
+                    Ok(false) => {}
+                    Err(e) => {
+                        self.warn(e.to_string());
+                        return Err(Errno::EEXIST);
+                    }
                 }
                 make()
             }

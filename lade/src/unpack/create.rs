@@ -27,7 +27,8 @@ impl Layer<'_> {
         data: &mut Reader<R>,
     ) -> Result<()> {
         if entry.size > self.limits.file_bytes {
-            corrupt!("the file is larger than {} bytes", self.limits.file_bytes);
+            let text = format!("the file is larger than {} bytes", self.limits.file_bytes);
+            return Err(Error::corrupt(text).hint("--max-file-size raises the limit"));
         }
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(entry.mode & 0o777);

@@ -13,16 +13,44 @@ pub struct Limits {
     pub file_bytes: u64,
     pub entries: u64,
     pub depth: usize,
+    /// Bytes of one PAX header or one long name.
+    pub header_bytes: u64,
     /// Unpacked to stored; counts only past `RATIO_FREE`.
     pub ratio: u64,
 }
+
+/// The deepest a layer may ever be told to go.
+const DEPTH_MAX: usize = 1000;
 
 /// A layer of zeros up to this size is nobody's harm, whatever its ratio.
 const RATIO_FREE: u64 = 64 << 20;
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { layer_bytes: 64 << 30, file_bytes: 1 << 40, entries: 4_000_000, depth: 255, ratio: 500 }
+        Limits {
+            layer_bytes: 64 << 30,
+            file_bytes: 1 << 40,
+            entries: 4_000_000,
+            depth: 255,
+            header_bytes: 1 << 20,
+            ratio: 500,
+        }
+    }
+}
+
+impl Limits {
+    /// For what was let in once: the flags of that pull are not known any more. Depth stays bounded, by the flag's own
+    /// bound: views of a tree are recursive.
+    pub fn of_the_store() -> Self {
+        let all = u64::MAX;
+        Limits {
+            layer_bytes: all,
+            file_bytes: all,
+            entries: all,
+            depth: DEPTH_MAX,
+            header_bytes: 1 << 30,
+            ratio: all,
+        }
     }
 }
 

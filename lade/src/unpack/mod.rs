@@ -66,7 +66,7 @@ pub fn unpack(
     let plain = Decompress::new(Timed { inner: stream, spent: &waited })?;
     let plain = Timed { inner: limits::Limited::new(plain, stored, limits), spent: &inflated };
     let hashed = Timed { inner: Hashed::new(plain, Hasher::sha256()), spent: &read };
-    let mut reader = Reader::new(hashed);
+    let mut reader = Reader::new(hashed).with_headers_up_to(limits.header_bytes);
     let mut layer = apply::Layer::new(dir, can, limits)?;
     while let Some(entry) = reader.next_entry()? {
         layer.apply(&entry, &mut reader)?;

@@ -12,7 +12,7 @@ use nix::sys::stat::{Mode, UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use super::apply::clean;
+use super::apply::{WARNINGS_MAX, clean};
 use super::context::{Context as LayerContext, LayerPath, Link};
 use super::meta::{Meta, Privileges};
 use super::tree::{Missing, Place, Tree, is_whiteout, stat_at};
@@ -27,10 +27,11 @@ struct Settle<'a> {
     implicit: BTreeSet<Vec<u8>>,
     touched: BTreeMap<Vec<u8>, TimeSpec>,
     can: Privileges,
+    warnings: Vec<String>,
 }
 
-/// `dir` is the layer's own directory, `below` the view of the layers under it.
-pub fn settle(dir: &OwnedFd, context: &LayerContext, below: &Dir) -> Result<()> {
+/// `dir` is the layer's own directory, `below` the view of the layers under it. Returns what the user should know.
+pub fn settle(dir: &OwnedFd, context: &LayerContext, below: &Dir) -> Result<Vec<String>> {
     let tree = Tree::new(dir.try_clone().context(|| "unable to duplicate a descriptor")?);
     let opaque = context.opaque.iter().map(|p| p.0.as_slice()).collect();
     let mut settle = Settle {
@@ -40,6 +41,7 @@ pub fn settle(dir: &OwnedFd, context: &LayerContext, below: &Dir) -> Result<()> 
         implicit: context.implicit.iter().map(|p| p.0.clone()).collect(),
         touched: BTreeMap::new(),
         can: Privileges::of_process(below.marks()),
+        warnings: Vec::new(),
     };
     settle.links(&context.links)?;
     for whiteout in &context.whiteouts {
@@ -49,7 +51,8 @@ pub fn settle(dir: &OwnedFd, context: &LayerContext, below: &Dir) -> Result<()> 
     for path in settle.implicit.clone().iter().rev() {
         settle.implicit_dir(path)?;
     }
-    settle.restore_times()
+    settle.restore_times()?;
+    Ok(settle.warnings)
 }
 
 impl Settle<'_> {
@@ -140,7 +143,13 @@ impl Settle<'_> {
     fn implicit_dir(&mut self, path: &[u8]) -> Result<()> {
         let Some((place, name)) = self.place(path)? else { return Ok(()) };
         let what = || format!("unable to finish the directory {}", String::from_utf8_lossy(path));
-        if let Node::Dir(below) = self.shows_below(path)? {
+        let below = self.shows_below(path)?;
+        if matches!(below, Node::Leaf { .. }) && self.warnings.len() < WARNINGS_MAX {
+            // Overlayfs's way: what the upper layer has is a directory. Unpackers of one tree follow a symlink there.
+            let shown = String::from_utf8_lossy(path);
+            self.warnings.push(format!("{shown} is no directory in the layers below; one takes its place"));
+        }
+        if let Node::Dir(below) = below {
             let top = below.top().ok_or_else(|| Error::new(what()))?;
             let stat = stat_at(top, b".")?.ok_or_else(|| Error::new(what()))?;
             return clone_meta(top, b".", &stat, &place.fd, &name).context(what);

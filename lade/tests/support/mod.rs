@@ -7,8 +7,9 @@ pub(crate) mod tree;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use image::Image;
 
@@ -50,6 +51,22 @@ impl Scratch {
         finished(self.command().args(args).output().unwrap())
     }
 
+    /// Runs and looks how much memory that takes at the most, in kB.
+    pub(crate) fn measured(&self, args: &[&str]) -> (Ran, u64) {
+        let mut command = self.command();
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        while child.try_wait().unwrap().is_none() {
+            let text = fs::read_to_string(&status).unwrap_or_default();
+            let hwm = text.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+            peak = peak.max(hwm.and_then(|n| n.trim().parse().ok()).unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        (finished(child.wait_with_output().unwrap()), peak)
+    }
+
     /// Runs and must succeed.
     pub(crate) fn ok(&self, args: &[&str]) -> Ran {
         let ran = self.lade(args);
@@ -84,6 +101,36 @@ impl Scratch {
     }
 }
 
+/// Runs `body` in a network namespace of its own whose loopback has these addresses too: hosts that are not this one.
+pub(crate) fn own_network(addresses: &'static [&'static str], body: impl FnOnce() + Send + 'static) {
+    in_own(libc::CLONE_NEWNET, move || {
+        let ip = |args: &[&str]| assert!(Command::new("ip").args(args).status().unwrap().success());
+        ip(&["link", "set", "lo", "up"]);
+        addresses.iter().for_each(|address| ip(&["address", "add", &format!("{address}/32"), "dev", "lo"]));
+        body();
+    });
+}
+
+/// Runs `body` where nobody else has a copy of what it mounts: a filesystem ends when it is unmounted.
+pub(crate) fn own_mounts(body: impl FnOnce() + Send + 'static) {
+    in_own(libc::CLONE_NEWNS, move || {
+        let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
+        nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+        body();
+    });
+}
+
+fn in_own(namespace: i32, body: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(move || {
+        // SAFETY: takes an integer; the namespace is this thread's and that of whom it makes from here on.
+        assert_eq!(unsafe { libc::unshare(namespace) }, 0);
+        body();
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 pub(crate) fn finished(output: Output) -> Ran {
     Ran {
         ok: output.status.success(),
@@ -95,7 +142,7 @@ pub(crate) fn finished(output: Output) -> Ran {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let prefix = self.dir.to_string_lossy().into_owned();
-        for line in fs::read_to_string("/proc/self/mountinfo").unwrap_or_default().lines().rev() {
+        for line in fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default().lines().rev() {
             if let Some(target) = line.split(' ').nth(4).filter(|t| t.starts_with(&prefix)) {
                 let _ = nix::mount::umount2(Path::new(target), nix::mount::MntFlags::MNT_DETACH);
             }

@@ -24,15 +24,22 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
     /// Hang up after so many bytes of the body.
     pub(crate) cut: Option<usize>,
+    /// So many zeros follow the body.
+    pub(crate) zeros: u64,
 }
 
 impl Response {
     pub(crate) fn new(status: u16, body: &[u8]) -> Self {
-        Response { status, headers: Vec::new(), body: body.to_vec(), cut: None }
+        Response { status, headers: Vec::new(), body: body.to_vec(), cut: None, zeros: 0 }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn zeros(mut self, zeros: u64) -> Self {
+        self.zeros = zeros;
         self
     }
 
@@ -43,13 +50,21 @@ impl Response {
 }
 
 pub(crate) struct Server {
+    ip: &'static str,
     pub(crate) port: u16,
     log: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     pub(crate) fn start(handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Server::start_on("127.0.0.1", handler)
+    }
+
+    pub(crate) fn start_on(
+        ip: &'static str,
+        handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((ip, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (handler, shared) = (Arc::new(handler), log.clone());
@@ -59,7 +74,7 @@ impl Server {
                 std::thread::spawn(move || serve(stream.unwrap(), &*handler, &log));
             }
         });
-        Server { port, log }
+        Server { ip, port, log }
     }
 
     /// A registry that has `image` as `t`, after `change` had its way with each answer.
@@ -67,29 +82,12 @@ impl Server {
         image: &Image,
         change: impl Fn(&Request, Response) -> Response + Send + Sync + 'static,
     ) -> Self {
-        let mut blobs = HashMap::new();
-        let manifest = image.manifest().to_string().into_bytes();
-        for bytes in image.layers.iter().map(|l| l.bytes.clone()).chain([image.config_bytes()]) {
-            blobs.insert(Digest::of(&bytes).to_string(), bytes);
-        }
-        let digest = Digest::of(&manifest).to_string();
-        Server::start(move |request| {
-            let name = request.target.split('?').next().unwrap().rsplit('/').next().unwrap();
-            let answer = if request.target == "/v2/" {
-                Response::new(200, b"{}")
-            } else if request.target.contains("/manifests/") && (name == "t" || name == digest) {
-                Response::new(200, &manifest).header("content-type", MANIFEST)
-            } else if let Some(bytes) = blobs.get(name) {
-                ranged(request, bytes)
-            } else {
-                Response::new(404, br#"{"errors":[{"code":"NAME_UNKNOWN","message":"no such thing"}]}"#)
-            };
-            change(request, answer)
-        })
+        let answer = registry_of(image);
+        Server::start(move |request| change(request, answer(request)))
     }
 
     pub(crate) fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.ip, self.port)
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
@@ -98,6 +96,28 @@ impl Server {
 
     pub(crate) fn count(&self, part: &str) -> usize {
         self.requests().iter().filter(|r| r.target.contains(part)).count()
+    }
+}
+
+/// What an honest registry answers that has `image` as `t`.
+pub(crate) fn registry_of(image: &Image) -> impl Fn(&Request) -> Response + Send + Sync + 'static {
+    let mut blobs = HashMap::new();
+    let manifest = image.manifest().to_string().into_bytes();
+    for bytes in image.layers.iter().map(|l| l.bytes.clone()).chain([image.config_bytes()]) {
+        blobs.insert(Digest::of(&bytes).to_string(), bytes);
+    }
+    let digest = Digest::of(&manifest).to_string();
+    move |request| {
+        let name = request.target.split('?').next().unwrap().rsplit('/').next().unwrap();
+        if request.target == "/v2/" {
+            Response::new(200, b"{}")
+        } else if request.target.contains("/manifests/") && (name == "t" || name == digest) {
+            Response::new(200, &manifest).header("content-type", MANIFEST)
+        } else if let Some(bytes) = blobs.get(name) {
+            ranged(request, bytes)
+        } else {
+            Response::new(404, br#"{"errors":[{"code":"NAME_UNKNOWN","message":"no such thing"}]}"#)
+        }
     }
 }
 
@@ -117,7 +137,7 @@ fn serve(stream: TcpStream, handler: &dyn Fn(&Request) -> Response, log: &Mutex<
         let response = handler(&request);
         let mut head = format!("HTTP/1.1 {} X\r\n", response.status);
         if !response.headers.iter().any(|(n, _)| n == "content-length") {
-            head += &format!("content-length: {}\r\n", response.body.len());
+            head += &format!("content-length: {}\r\n", response.body.len() as u64 + response.zeros);
         }
         for (name, value) in &response.headers {
             head += &format!("{name}: {value}\r\n");
@@ -129,6 +149,14 @@ fn serve(stream: TcpStream, handler: &dyn Fn(&Request) -> Response, log: &Mutex<
             || response.cut.is_some()
         {
             return;
+        }
+        let mut left = response.zeros;
+        while left > 0 {
+            let n = left.min(1 << 20);
+            if stream.write_all(&vec![0; n as usize]).is_err() {
+                return;
+            }
+            left -= n;
         }
     }
 }

@@ -249,7 +249,8 @@ impl Client {
     }
 }
 
-fn check_redirect(from: &Url, to: &Url, endpoint: &Endpoint) -> Result<()> {
+/// TLS is never given up on the way, and nobody out there sends us to an address in here.
+pub(super) fn check_redirect(from: &Url, to: &Url, endpoint: &Endpoint) -> Result<()> {
     if from.tls && !to.tls {
         bail!("{} redirects from https to http", from.authority);
     }

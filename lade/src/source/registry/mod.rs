@@ -25,6 +25,7 @@ pub use push::{From, push};
 
 use super::{Root, Source};
 use crate::corrupt;
+use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{DOCKER_LIST, DOCKER_MANIFEST, DOCUMENT_MAX, Descriptor, OCI_INDEX, OCI_MANIFEST};
 use crate::reference::Reference;
@@ -75,7 +76,12 @@ impl Registry {
                     let request = Request::get(endpoint, &path).header("accept", &accept);
                     let response = self.send(endpoint, &request)?;
                     let media_type = response.header("content-type").unwrap_or_default().to_owned();
-                    Ok((read_bounded(response.body, DOCUMENT_MAX, "the manifest")?, media_type))
+                    let said = response.header("docker-content-digest").filter(|d| !d.is_empty());
+                    let said = said.map(Digest::parse).transpose()?;
+                    let bytes = read_bounded(response.body, DOCUMENT_MAX, "the manifest")?;
+                    // What is believed is the digest of the bytes; a server that gives another has mixed them up.
+                    said.map_or(Ok(()), |said| said.check(&bytes, "the manifest"))?;
+                    Ok((bytes, media_type))
                 },
             )
             .context(|| format!("unable to fetch {}", self.reference))?;

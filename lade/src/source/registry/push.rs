@@ -5,7 +5,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::endpoint::{self, Endpoint};
-use super::http::{Body, Client, Request, Response};
+use super::http::{Body, Client, Request, Response, check_redirect};
 use super::{Registry, Settings};
 use crate::bail;
 use crate::error::{Context, Kind, Result};
@@ -141,9 +141,7 @@ impl Push<'_> {
         let url = session.url.join(location)?;
         let authorization = self.endpoint.auth.header();
         let authorization = authorization.as_deref().filter(|_| url.same_origin(&self.endpoint.base));
-        if self.endpoint.base.tls && !url.tls {
-            bail!("the registry wants the upload without TLS");
-        }
+        check_redirect(&self.endpoint.base, &url, self.endpoint)?;
         let url = url.with_query(&[("digest", blob.digest.as_str())]);
         let file = self.store.open_blob(&blob.digest)?;
         let request = Request::new("PUT", url)

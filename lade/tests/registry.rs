@@ -1,30 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Registries that lie, break, redirect and pry.
+//! Registries that break, hang up, are busy or out of order; mirrors, and where credentials come from.
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 
-use crate::support::image::{INDEX, Image, MANIFEST, Tar};
-use crate::support::server::{Response, Server};
-use crate::support::{Ran, Scratch, finished};
 use lade::digest::Digest;
 
-fn image() -> Image {
-    let noise: String =
-        (0..60_000u32).map(|i| char::from(b'a' + (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 26)).collect();
-    Image::new(&[Tar::new().file("big", &noise), Tar::new().file("small", "x")]).gzipped()
-}
+use crate::security::pulled::{fails, image, pull};
+use crate::support::server::{Response, Server};
+use crate::support::{Scratch, finished};
 
-fn pull(scratch: &Scratch, server: &Server, more: &[&str]) -> Ran {
-    let (host, name) = (server.host(), format!("{}/repo:t", server.host()));
-    scratch.lade(&[&["pull", "--plain-http", &host, &name], more].concat())
-}
-
-fn fails(ran: &Ran, text: &str) {
-    assert!(!ran.ok, "succeeded; expected: {text}");
-    assert!(ran.err.contains(text), "said {} and not: {text}", ran.err);
-}
+const SECRET: &str = "dTpwYXNzd29yZA==";
 
 #[test]
 fn a_good_registry_serves_once() {
@@ -161,165 +148,6 @@ fn busy_servers_are_asked_again() {
 }
 
 #[test]
-fn lies_leave_the_store_as_it_was() {
-    type Change = Box<dyn Fn(&crate::support::server::Request, Response) -> Response + Send + Sync>;
-    let on = |part: &'static str, change: fn(&mut Response)| -> Change {
-        Box::new(move |request, mut r| {
-            if request.target.contains(part) {
-                change(&mut r);
-            }
-            r
-        })
-    };
-    let cases: Vec<(Change, &str)> = vec![
-        (on("/blobs/", |r| r.body[20] ^= 1), "does not match its digest"),
-        (on("/blobs/", |r| r.body.push(0)), "larger than"),
-        (on("/manifests/", |r| r.headers[0].1 = INDEX.into()), "announced as"),
-        (on("/manifests/", |r| r.body = b"not json".to_vec()), "unable to parse the manifest"),
-        (on("/manifests/", |r| r.body = vec![b' '; 5 << 20]), "larger than 4194304 bytes"),
-        (on("/manifests/", |r| r.body = br#"{"schemaVersion":1,"fsLayers":[]}"#.to_vec()), "schema 1"),
-        (on("/manifests/", |r| *r = Response::new(404, b"{}")), "answered 404"),
-        (
-            on("/manifests/", |r| {
-                *r = Response::new(403, br#"{"errors":[{"code":"DENIED","message":"no"}]}"#)
-            }),
-            "DENIED: no",
-        ),
-    ];
-    for (change, text) in cases {
-        let (scratch, server) = (Scratch::new(), Server::with_image(&image(), change));
-        fails(&pull(&scratch, &server, &[]), text);
-        scratch.assert_store_empty();
-    }
-}
-
-#[test]
-fn unknown_layer_types_and_artifacts_are_named() {
-    let mut odd = image();
-    odd.layers[0].media_type = "application/x-odd";
-    let server = Server::with_image(&odd, |_, r| r);
-    fails(&pull(&Scratch::new(), &server, &[]), "unknown type \"application/x-odd\"");
-    let mut manifest = image().manifest();
-    manifest["config"]["mediaType"] = "application/vnd.oci.empty.v1+json".into();
-    manifest["artifactType"] = "application/x-chart".into();
-    let bytes = manifest.to_string().into_bytes();
-    let server = Server::start(move |_| Response::new(200, &bytes).header("content-type", MANIFEST));
-    fails(&pull(&Scratch::new(), &server, &[]), "artifact of type \"application/x-chart\"");
-}
-
-#[test]
-fn indexes_end() {
-    let own = Arc::new(Mutex::new(String::new()));
-    // Each index names one that is not there before it is asked for: the digests cannot form a loop, the depth can grow.
-    let make = |inner: &str, size: usize| {
-        format!(
-            r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{{"mediaType":"{INDEX}","digest":"{inner}","size":{size}}}]}}"#
-        )
-    };
-    let mut documents = vec![make(&format!("sha256:{}", "0".repeat(64)), 1)];
-    for _ in 0..6 {
-        let last = documents.last().unwrap().clone();
-        documents.push(make(Digest::of(last.as_bytes()).as_str(), last.len()));
-    }
-    *own.lock().unwrap() = documents.last().unwrap().clone();
-    let server = Server::start(move |request| {
-        let name = request.target.rsplit('/').next().unwrap();
-        let found = documents.iter().find(|d| Digest::of(d.as_bytes()).as_str() == name);
-        Response::new(200, found.unwrap_or(documents.last().unwrap()).as_bytes())
-            .header("content-type", INDEX)
-    });
-    fails(&pull(&Scratch::new(), &server, &[]), "indexes more than 3 deep");
-}
-
-#[test]
-fn a_digest_is_a_promise() {
-    let server = Server::with_image(&image(), |_, r| r);
-    let other = Digest::of(b"other");
-    let manifest = image().manifest().to_string();
-    let lying =
-        Server::start(move |_| Response::new(200, manifest.as_bytes()).header("content-type", MANIFEST));
-    let scratch = Scratch::new();
-    let name = format!("{}/repo@{other}", lying.host());
-    scratch.refused(&["pull", "--plain-http", &lying.host(), &name], "does not match its digest");
-    let digest = Digest::of(image().manifest().to_string().as_bytes());
-    let name = format!("{}/repo@{digest}", server.host());
-    scratch.ok(&["pull", "--plain-http", &server.host(), &name]);
-    scratch.ok(&["inspect", &name]);
-}
-
-const SECRET: &str = "dTpwYXNzd29yZA==";
-
-fn saw_credentials(server: &Server) -> bool {
-    server
-        .requests()
-        .iter()
-        .any(|r| format!("{:?}", r).contains(SECRET) || r.headers.contains_key("authorization"))
-}
-
-#[test]
-fn credentials_stay_with_their_origin() {
-    let elsewhere = Arc::new(Server::with_image(&image(), |_, r| r));
-    let other = elsewhere.clone();
-    let server = Server::with_image(&image(), move |request, r| {
-        if request.headers.get("authorization").is_none_or(|a| !a.ends_with(SECRET)) {
-            return Response::new(401, b"").header("www-authenticate", "Basic realm=\"x\"");
-        }
-        if request.target.contains("/blobs/") {
-            return Response::new(307, b"")
-                .header("location", &format!("http://{}{}", other.host(), request.target));
-        }
-        r
-    });
-    assert!(pull(&Scratch::new(), &server, &["--creds", "u:password"]).ok);
-    assert!(saw_credentials(&server) && elsewhere.count("/blobs/") > 0);
-    assert!(!saw_credentials(&elsewhere), "credentials followed a redirect");
-    fails(&pull(&Scratch::new(), &server, &["--anonymous"]), "answered 401");
-    fails(&pull(&Scratch::new(), &server, &["--creds", "u:wrong"]), "answered 401");
-}
-
-#[test]
-fn tokens_are_fetched_once_and_by_the_challenge() {
-    let realm = Arc::new(Mutex::new(String::new()));
-    let shared = realm.clone();
-    let server = Server::with_image(&image(), move |request, r| {
-        if request.target.starts_with("/token") {
-            let right = request.headers.get("authorization").is_some_and(|a| a.ends_with(SECRET));
-            return if right {
-                Response::new(200, br#"{"access_token":"T0"}"#)
-            } else {
-                Response::new(401, b"")
-            };
-        }
-        if request.headers.get("authorization").map(String::as_str) != Some("Bearer T0") {
-            let challenge = format!(
-                "Negotiate, Bearer realm=\"{}\",service=\"s v\",scope=\"repository:repo:pull\"",
-                shared.lock().unwrap()
-            );
-            return Response::new(401, b"").header("www-authenticate", &challenge);
-        }
-        r
-    });
-    *realm.lock().unwrap() = format!("http://localhost:{}/token", server.port);
-    assert!(pull(&Scratch::new(), &server, &["--creds", "u:password"]).ok);
-    let asked: Vec<String> =
-        server.requests().into_iter().map(|r| r.target).filter(|t| t.starts_with("/token")).collect();
-    assert_eq!(asked, ["/token?service=s%20v&scope=repository:repo:pull"]);
-    fails(&pull(&Scratch::new(), &server, &["--creds", "u:wrong"]), "credentials were refused");
-    *realm.lock().unwrap() = "file:///etc/passwd".to_owned();
-    fails(&pull(&Scratch::new(), &server, &[]), "not an http or https URL");
-}
-
-#[test]
-fn redirects_have_bounds() {
-    let server = Server::start(|r| Response::new(302, b"").header("location", &r.target));
-    fails(&pull(&Scratch::new(), &server, &[]), "redirects more than 5 times");
-    let server = Server::start(|_| Response::new(302, b"").header("location", "file:///etc/passwd"));
-    fails(&pull(&Scratch::new(), &server, &[]), "not an http or https URL");
-    let server = Server::start(|_| Response::new(302, b""));
-    assert!(!pull(&Scratch::new(), &server, &[]).ok);
-}
-
-#[test]
 fn mirrors_come_first_and_may_fail() {
     let scratch = Scratch::new();
     let mirror = Server::with_image(&image(), |_, r| r);
@@ -338,17 +166,6 @@ fn mirrors_come_first_and_may_fail() {
     scratch.ok(&["rm", &format!("{}/repo:t", registry.host())]);
     assert!(pull(&scratch, &registry, &["--plain-http", "127.0.0.1:1"]).ok);
     assert!(!registry.requests().is_empty());
-}
-
-#[test]
-fn no_tls_means_no_pull_unless_it_is_said() {
-    let server = Server::with_image(&image(), |_, r| r);
-    Scratch::new().refused(&["pull", &format!("{}/repo:t", server.host())], "lade:");
-    assert!(saw_nothing(&server));
-}
-
-fn saw_nothing(server: &Server) -> bool {
-    server.requests().iter().all(|r| !r.target.starts_with("/v2"))
 }
 
 #[test]
