@@ -33,7 +33,7 @@ fn each(name: &str, c: Container, verb: Verb, is_meant: fn(&Call) -> bool) {
     let mut subject = Subject::new(c, verb);
     let mut tally = Tally::new(&format!("no-ops in {name}"));
     let mut noticed = 0;
-    for call in calls_of(&mut subject).into_iter().filter(|c| is_meant(c)) {
+    for call in calls_of(&mut subject).into_iter().filter(is_meant) {
         let point = Point { call, act: Act::Nothing };
         let Some(done) = hit(&mut subject, &point, &mut tally) else { continue };
         noticed += usize::from(done.code != 0);
