@@ -14,7 +14,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-const LIMIT: Duration = Duration::from_secs(90);
+/// What a command may take at most, on a machine of the usual speed. `SLOWER` says how many times slower this one is: an
+/// emulated one, where `hack/test-vm` runs the tests.
+pub(super) fn limit() -> Duration {
+    let slower = std::env::var("SLOWER").map_or(1, |times| times.parse().unwrap());
+    Duration::from_secs(90) * slower
+}
 
 /// The children with a `Running`; all others came to us as the subreaper.
 static OURS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
@@ -65,7 +70,7 @@ fn children() -> Vec<i32> {
 /// Polls until `done` yields a value; the deadline only bounds a failure.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + LIMIT / 3;
+    let end = Instant::now() + limit() / 3;
     loop {
         if let Some(value) = done() {
             return value;
@@ -131,13 +136,13 @@ impl Running {
 
     #[track_caller]
     pub(crate) fn wait(mut self) -> Output {
-        let end = Instant::now() + LIMIT;
+        let end = Instant::now() + limit();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
             let (out, err) = (text(&self.out), text(&self.err));
-            assert!(Instant::now() < end, "not done in {LIMIT:?}: {}\n{out}\n{err}", self.line);
+            assert!(Instant::now() < end, "not done in {:?}: {}\n{out}\n{err}", limit(), self.line);
             std::thread::sleep(Duration::from_millis(2));
         };
         let code = status.code().unwrap_or_else(|| -status.signal().unwrap());

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -66,7 +67,9 @@ impl Container {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         assert!(nix::unistd::geteuid().is_root(), "these tests make real containers: run them as root");
         command::reap_orphans();
-        let id = format!("tare-test-{}-{:04}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // In a pid namespace `hack/systemd` says by which process `hack/clean` knows us.
+        let pid = std::env::var("TEST_PID").unwrap_or_else(|_| std::process::id().to_string());
+        let id = format!("tare-test-{pid}-{:04}", COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = tempfile::Builder::new().prefix(&id).tempdir().unwrap();
         // A container in a user namespace has to get through.
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
@@ -284,11 +287,9 @@ impl Drop for Container {
             .collect();
         let mut left = self.left();
         // A killed process may be on its way out yet.
-        for _ in 0..500 {
-            if left.is_empty() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+        let end = Instant::now() + command::limit() / 18;
+        while !left.is_empty() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
             left = self.left();
         }
         if std::thread::panicking() {

@@ -2,12 +2,15 @@
 //! Containers of an ordinary user: `nobody` on any machine; where a user `tare` has a systemd and sub-ids of its own
 //! (`hack/test-vm`), with limits too.
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Container, Output, finish, has_systemd, needs, runtime};
+use crate::harness::{Container, Output, finish, has_systemd, needs, only_tare, runtime, wait_for};
 
 const NOBODY: u32 = 65534;
 const USER: u32 = 1000;
@@ -48,12 +51,16 @@ impl Rootless {
 
     /// The runtime as the user, in the bundle, in a login session's environment.
     fn run(&self, args: &[&str]) -> Output {
+        self.run_in(Path::new(&format!("/run/user/{}", self.uid)), args)
+    }
+
+    fn run_in(&self, runtime_dir: &Path, args: &[&str]) -> Output {
         let program = if runtime().contains('/') { self.c.path("tare") } else { PathBuf::from(runtime()) };
         let uid = self.uid;
         let mut cmd = Command::new("setpriv");
         cmd.args([format!("--reuid={uid}"), format!("--regid={uid}"), "--clear-groups".into()]);
         cmd.arg(program).arg("--root").arg(self.c.path("root")).args(args);
-        cmd.env("XDG_RUNTIME_DIR", format!("/run/user/{uid}")).env_remove("DBUS_SESSION_BUS_ADDRESS");
+        cmd.env("XDG_RUNTIME_DIR", runtime_dir).env_remove("DBUS_SESSION_BUS_ADDRESS");
         cmd.current_dir(self.c.bundle()).stdin(Stdio::null());
         finish(cmd)
     }
@@ -139,8 +146,47 @@ fn limits_by_the_users_systemd() {
     }
     // From outside of the user's part of the tree.
     assert_eq!(r.run(&["exec", r.id(), "id", "-u"]).ok().stdout(), "0\n");
+    r.run(&["update", "--memory", "96m", "--pids-limit", "31", r.id()]).ok();
+    for (file, value) in [("memory.max", "100663296"), ("pids.max", "31")] {
+        assert_eq!(fs::read_to_string(dir.join(file)).unwrap().trim(), value, "{file}");
+    }
     r.run(&["pause", r.id()]).ok();
     r.run(&["resume", r.id()]).ok();
-    r.run(&["delete", "--force", r.id()]).ok();
+    r.run(&["kill", r.id(), "KILL"]).ok();
+    wait_for("the end", || r.run(&["state", r.id()]).ok().stdout().contains("stopped").then_some(()));
+    r.run(&["delete", r.id()]).ok();
     assert!(!dir.exists());
+}
+
+/// One that is mute, hangs up, wants somebody else or talks nonsense: an error, never a hang.
+#[test]
+fn a_users_systemd_that_is_none() {
+    only_tare!("the words");
+    let r = Rootless::new(NOBODY);
+    for (says, words) in [
+        (Some("REJECTED EXTERNAL\r\n"), "it does not accept who we are"),
+        (Some("OK 0123\r\n<!DOCTYPE html><html>"), "it is no D-Bus message"),
+        (Some(""), "it has closed the connection"),
+        (None, "it does not answer"),
+    ] {
+        let dir = tempfile::Builder::new().prefix(&r.c.id).tempdir_in(r.c.bundle()).unwrap();
+        fs::create_dir(dir.path().join("systemd")).unwrap();
+        let socket = dir.path().join("systemd/private");
+        let listener = UnixListener::bind(&socket).unwrap();
+        for path in [dir.path(), &socket] {
+            fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+        }
+        let answers = std::thread::spawn(move || {
+            let (mut peer, _) = listener.accept().unwrap();
+            let asked = peer.read(&mut [0; 4096]).unwrap();
+            assert!(asked > 0);
+            peer.write_all(says.unwrap_or_default().as_bytes()).unwrap();
+            if says != Some("") {
+                drop(peer.read_to_end(&mut Vec::new()));
+            }
+        });
+        r.run_in(dir.path(), &["--systemd-cgroup", "create", r.id()]).fails(1, words);
+        answers.join().unwrap();
+        assert!(!r.c.path("root").join(r.id()).exists());
+    }
 }

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Cgroups by systemd (`--systemd-cgroup`). Where it is not there, as on most build machines, the tests say so and
-//! end; `hack/test-vm` runs them where it is.
+//! end; `unified.rs` runs them below a systemd of their own, `hack/test-vm` where v2 has all controllers too.
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Container, Running, finish, has_systemd, needs, only_tare};
+use super::update::resources;
+use crate::harness::{Container, finish, has_systemd, needs, only_tare};
 
 /// `slice:prefix:name`, its unit and its cgroup.
-struct Unit {
-    path: String,
-    name: String,
-    cgroup: PathBuf,
+pub(super) struct Unit {
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) cgroup: PathBuf,
 }
 
-fn unit(c: &Container) -> Unit {
+pub(super) fn unit(c: &Container) -> Unit {
     let name = format!("unit-{}.scope", c.id);
     let cgroup = PathBuf::from("/sys/fs/cgroup/tare.slice/tare-test.slice").join(&name);
     Unit { path: format!("tare-test.slice:unit:{}", c.id), name, cgroup }
@@ -32,11 +33,11 @@ fn property(unit: &str, name: &str) -> String {
     systemctl(&["show", "--value", "--property", name, unit]).trim().to_owned()
 }
 
-fn is_known(unit: &str) -> bool {
+pub(super) fn is_known(unit: &str) -> bool {
     !systemctl(&["list-units", "--all", "--no-legend", unit]).trim().is_empty()
 }
 
-fn by_systemd(c: &Container, command: &str, flags: &[&str]) -> Command {
+pub(super) fn by_systemd(c: &Container, command: &str, flags: &[&str]) -> Command {
     let mut cmd = c.runtime(["--systemd-cgroup", command]);
     cmd.args(flags).arg(&c.id);
     cmd
@@ -54,36 +55,47 @@ fn up(resources: &Value) -> (Container, Unit) {
     (c, unit)
 }
 
+/// Beside v1, which has them, v2 has no controllers of these.
+fn has_limits() -> bool {
+    let all = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    ["cpu", "cpuset", "memory", "pids"].iter().all(|name| all.split_whitespace().any(|one| one == *name))
+}
+
 fn limits() -> Value {
-    json!({
-        "memory": { "limit": 64 << 20, "reservation": 32 << 20 },
-        "cpu": { "quota": 33333, "period": 100_000, "cpus": "0" },
-        "pids": { "limit": 23 },
-        "devices": [
-            { "allow": false, "access": "rwm" },
-            { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw" },
-        ],
-    })
+    let mut all = json!({ "devices": [
+        { "allow": false, "access": "rwm" },
+        { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw" },
+    ] });
+    if has_limits() {
+        all["memory"] = json!({ "limit": 64 << 20, "reservation": 32 << 20 });
+        all["cpu"] = json!({ "quota": 33333, "period": 100_000, "cpus": "0" });
+        all["pids"] = json!({ "limit": 23 });
+    }
+    all
 }
 
 /// systemd shows them and the files hold them, to the exact value where systemd rounds.
 fn limited(unit: &Unit) {
-    for (name, value) in [
-        ("MemoryMax", "67108864"),
-        ("MemoryLow", "33554432"),
-        ("TasksMax", "23"),
-        ("AllowedCPUs", "0"),
-        ("CPUQuotaPerSecUSec", "340ms"),
-        ("DevicePolicy", "strict"),
-        ("Delegate", "yes"),
-    ] {
-        assert_eq!(property(&unit.name, name), value, "{name}");
-    }
+    assert_eq!(property(&unit.name, "DevicePolicy"), "strict");
+    assert_eq!(property(&unit.name, "Delegate"), "yes");
     assert!(property(&unit.name, "DeviceAllow").contains("/dev/char/10:229 rw"));
-    for (file, value) in
-        [("memory.max", "67108864"), ("memory.low", "33554432"), ("pids.max", "23"), ("cpuset.cpus", "0")]
-    {
-        assert_eq!(fs::read_to_string(unit.cgroup.join(file)).unwrap().trim(), value, "{file}");
+    if has_limits() {
+        shown(unit, &[("MemoryMax", "67108864"), ("MemoryLow", "33554432"), ("TasksMax", "23")]);
+        shown(unit, &[("AllowedCPUs", "0"), ("CPUQuotaPerSecUSec", "340ms")]);
+        held(unit, &[("memory.max", "67108864"), ("memory.low", "33554432"), ("pids.max", "23")]);
+        held(unit, &[("cpuset.cpus", "0")]);
+    }
+}
+
+fn shown(unit: &Unit, properties: &[(&str, &str)]) {
+    for (name, value) in properties {
+        assert_eq!(property(&unit.name, name), *value, "{name}");
+    }
+}
+
+fn held(unit: &Unit, files: &[(&str, &str)]) {
+    for (file, value) in files {
+        assert_eq!(fs::read_to_string(unit.cgroup.join(file)).unwrap().trim(), *value, "{file}");
     }
 }
 
@@ -92,7 +104,9 @@ fn limits_are_shown_and_in_force() {
     needs!(has_systemd(), "no systemd on cgroup v2");
     let (c, unit) = up(&limits());
     limited(&unit);
-    assert_eq!(fs::read_to_string(unit.cgroup.join("cpu.max")).unwrap().trim(), "33333 100000");
+    if has_limits() {
+        held(&unit, &[("cpu.max", "33333 100000")]);
+    }
     assert!(fs::read_to_string(unit.cgroup.join("cgroup.procs")).unwrap().contains(&c.pid().to_string()));
     // /dev/full is everybody's, /dev/mem nobody's; one that is made is of no use without a rule.
     let read = "mknod /dev/m c 1 1 && dd if=/dev/m of=/dev/null count=0 2>/dev/null; echo $?";
@@ -109,16 +123,63 @@ fn limits_survive_a_reload() {
     assert_eq!(c.status(), "running");
 }
 
+/// New limits are in both, and a reload of the units does not take them back.
+#[test]
+fn update_changes_properties_and_files() {
+    needs!(has_systemd() && has_limits(), "no systemd on cgroup v2, or v1 has the controllers");
+    let (c, unit) = up(&limits());
+    let new = json!({
+        "memory": { "limit": 96 << 20, "reservation": 48 << 20 },
+        "cpu": { "quota": 77777, "period": 100_000, "cpus": "0-1" },
+        "pids": { "limit": 31 },
+    });
+    resources(&c, &new.to_string()).ok();
+    let updated = || {
+        shown(&unit, &[("MemoryMax", "100663296"), ("MemoryLow", "50331648"), ("TasksMax", "31")]);
+        shown(&unit, &[("AllowedCPUs", "0-1"), ("CPUQuotaPerSecUSec", "780ms")]);
+        held(&unit, &[("memory.max", "100663296"), ("memory.low", "50331648"), ("pids.max", "31")]);
+        held(&unit, &[("cpuset.cpus", "0-1")]);
+    };
+    updated();
+    held(&unit, &[("cpu.max", "77777 100000")]);
+    systemctl(&["daemon-reload"]);
+    updated();
+    // What fails changes neither.
+    resources(&c, &json!({ "pids": { "limit": 40 }, "cpu": { "cpus": "4000" } }).to_string())
+        .fails(1, "cpus");
+    updated();
+}
+
+/// A device that an update gives passes systemd's filter too, after a reload as well, and so does its end.
+#[test]
+fn update_gives_and_takes_devices() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    only_tare!("runc's update leaves the device rules alone");
+    let (c, unit) = up(&json!({}));
+    let opens = || {
+        let script = "[ -e /dev/m ] || mknod /dev/m c 10 235; : <>/dev/m";
+        let out = c.exec(&["--cap", "CAP_MKNOD"], &["sh", "-c", script]);
+        !out.stderr().to_lowercase().contains("operation not permitted")
+    };
+    assert!(!opens());
+    for allow in [true, false, true] {
+        let rule = json!({ "allow": allow, "type": "c", "major": 10, "minor": 235, "access": "rw" });
+        resources(&c, &json!({ "devices": [rule] }).to_string()).ok();
+        assert_eq!(opens(), allow);
+        assert_eq!(property(&unit.name, "DeviceAllow").contains("/dev/char/10:235"), allow);
+        systemctl(&["daemon-reload"]);
+        assert_eq!(opens(), allow);
+    }
+}
+
 #[test]
 fn nothing_is_left_after_delete() {
     needs!(has_systemd(), "no systemd on cgroup v2");
-    for _ in 0..5 {
-        let (c, unit) = up(&json!({}));
-        assert!(is_known(&unit.name) && unit.cgroup.exists());
-        // The driver is in the state: no flag is needed.
-        c.delete(&["--force"]).ok();
-        assert!(!is_known(&unit.name) && !unit.cgroup.exists(), "{}", unit.name);
-    }
+    let (c, unit) = up(&json!({}));
+    assert!(is_known(&unit.name) && unit.cgroup.exists());
+    // The driver is in the state: no flag is needed.
+    c.delete(&["--force"]).ok();
+    assert!(!is_known(&unit.name) && !unit.cgroup.exists(), "{}", unit.name);
 }
 
 #[test]
@@ -144,6 +205,32 @@ fn exec_pause_and_kill() {
     c.wait_status("stopped");
     c.delete(&[]).ok();
     assert!(!is_known(&unit.name));
+}
+
+/// Calls to systemd, by what strace saw being sent.
+fn calls(cmd: Command) -> usize {
+    let out = tempfile::NamedTempFile::new().unwrap();
+    let mut traced = Command::new("strace");
+    traced.args(["-s", "9999", "-e", "trace=sendto,sendmsg", "-o"]).arg(out.path());
+    traced.arg(cmd.get_program()).args(cmd.get_args()).current_dir(cmd.get_current_dir().unwrap());
+    finish(traced).ok();
+    fs::read_to_string(out.path()).unwrap().matches("org.freedesktop.systemd1.Manager").count()
+}
+
+#[test]
+fn one_call_for_a_create_and_none_for_exec() {
+    needs!(has_systemd(), "no systemd on cgroup v2");
+    only_tare!("runc asks for more");
+    let c = Container::new().args(&["sleep", "1000"]);
+    let path = unit(&c).path;
+    let c = c.set("/linux/cgroupsPath", json!(path)).config(|config| {
+        config["linux"]["resources"].as_object_mut().unwrap().extend(limits().as_object().unwrap().clone());
+    });
+    assert_eq!(calls(by_systemd(&c, "create", &[])), 1);
+    assert_eq!(calls(c.on("start", &[])), 0);
+    let mut exec = c.on("exec", &[]);
+    exec.arg("true");
+    assert_eq!(calls(exec), 0);
 }
 
 #[test]
@@ -189,17 +276,6 @@ fn annotations_set_properties_that_do_no_harm() {
     assert_eq!(property(&unit(&c).name, "TimeoutStopUSec"), "7s");
     let c = annotated("OnFailure", "['reboot.target']");
     finish(by_systemd(&c, "create", &[])).fails(1, "OnFailure");
-}
-
-#[test]
-fn many_at_once() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
-    let all: Vec<_> = (0..8).map(|_| Container::new().args(&["sleep", "1000"])).collect();
-    let running: Vec<_> = all.iter().map(|c| Running::spawn(by_systemd(c, "create", &[]))).collect();
-    for each in running {
-        each.wait().ok();
-    }
-    assert!(all.iter().all(|c| c.status() == "created"));
 }
 
 #[test]

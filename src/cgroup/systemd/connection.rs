@@ -221,7 +221,7 @@ impl Connection {
         await_ready(&self.socket, false, deadline.min(self.heard + SILENCE))?;
         let mut page = [0u8; 8192];
         match sys::fs::read(self.socket.as_fd(), &mut page) {
-            Ok(0) => Err(unable().because("it has closed the connection: it may be starting anew")),
+            Ok(0) | Err(Errno::ECONNRESET) => Err(closed()),
             Ok(n) => {
                 self.heard = Instant::now();
                 self.received.extend_from_slice(&page[..n]);
@@ -238,6 +238,7 @@ impl Connection {
             match sys::socket::send_some(self.socket.as_fd(), bytes) {
                 Ok(n) => bytes = &bytes[n..],
                 Err(Errno::EAGAIN) => await_ready(&self.socket, true, deadline)?,
+                Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(closed()),
                 Err(errno) => return Err(Error::sys("unable to speak to systemd", errno)),
             }
         }
@@ -247,6 +248,10 @@ impl Connection {
 
 fn unable() -> Error {
     Error::new("unable to speak to systemd")
+}
+
+fn closed() -> Error {
+    unable().because("it has closed the connection: it may be starting anew")
 }
 
 fn manager(member: &str) -> Method<'_> {

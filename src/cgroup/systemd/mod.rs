@@ -53,7 +53,6 @@ pub(super) fn start(plan: &UnitPlan, limits: &[Property], pid: i32) -> Result<St
         Property { name: "PIDs".to_owned(), value: Value::Numbers(vec![pid.unsigned_abs()]), since: 0 };
     let pids = Some(&pids).filter(|_| plan.kind == Kind::Scope);
     let mut properties: Vec<&Property> = plan.properties.iter().chain(pids).chain(limits).collect();
-    keep_known(&mut connection, &mut properties)?;
     let unable =
         |why: String| Error::new(format!("unable to start the unit {}", plan.unit.name)).because(why);
     let mut again = true;
@@ -77,7 +76,11 @@ pub(super) fn start(plan: &UnitPlan, limits: &[Property], pid: i32) -> Result<St
                 // What is left of one that failed goes away by this; one that is alive stays.
                 reset_failed(&mut connection, &plan.unit)?;
             }
-            Answer::Error(_, text) => return Err(unable(text)),
+            Answer::Error(_, text) => {
+                if !drop_unknown(&mut connection, &mut properties)? {
+                    return Err(unable(text));
+                }
+            }
         }
     }
 }
@@ -92,17 +95,19 @@ fn finish(connection: &mut Connection, unit: &Unit, verb: &str, job: Option<Stri
     }
 }
 
-/// Leaves out what this systemd does not know: the file that is written as well has it.
-fn keep_known(connection: &mut Connection, properties: &mut Vec<&Property>) -> Result<()> {
+/// Leaves out what this systemd does not know: the file that is written as well has it. True if something
+/// was. To be called after an error, so that the usual call is the only one.
+fn drop_unknown(connection: &mut Connection, properties: &mut Vec<&Property>) -> Result<bool> {
     if properties.iter().all(|property| property.since == 0) {
-        return Ok(());
+        return Ok(false);
     }
     let text = connection.manager_property("Version")?;
     let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
     let digits = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
     let version: u32 = digits.parse().unwrap_or(0);
+    let before = properties.len();
     properties.retain(|property| property.since <= version);
-    Ok(())
+    Ok(properties.len() < before)
 }
 
 /// Stops the unit if its cgroup is the one that was recorded: the name alone could be another's.
@@ -150,15 +155,18 @@ pub(super) fn set(unit: &Unit, limits: &[Property]) -> Result<()> {
         return Ok(());
     }
     let mut connection = Connection::open(unit.bus).map_err(Failed::error)?;
-    keep_known(&mut connection, &mut properties)?;
-    let mut arguments = Writer::default();
-    arguments.text(&unit.name);
-    arguments.bool(true);
-    arguments.properties(properties.into_iter());
-    match connection.call("SetUnitProperties", "sba(sv)", arguments)? {
-        Answer::Return(_) => Ok(()),
-        Answer::Error(_, text) => {
-            Err(Error::new(format!("unable to set the limits of the unit {}", unit.name)).because(text))
+    loop {
+        let mut arguments = Writer::default();
+        arguments.text(&unit.name);
+        arguments.bool(true);
+        arguments.properties(properties.iter().copied());
+        let text = match connection.call("SetUnitProperties", "sba(sv)", arguments)? {
+            Answer::Return(_) => return Ok(()),
+            Answer::Error(_, text) => text,
+        };
+        if !drop_unknown(&mut connection, &mut properties)? {
+            let error = Error::new(format!("unable to set the limits of the unit {}", unit.name));
+            return Err(error.because(text));
         }
     }
 }
