@@ -270,8 +270,15 @@ pub(super) fn name(draft: &mut Draft, spec: &Spec, spaces: &Namespaces) -> Resul
 
 /// `exec`: everything at once by the pidfd of init; but the pid namespace by birth. That one is an
 /// ordinary user's to enter only from inside the user namespace.
+///
+/// A tracer in the container (CAP_SYS_PTRACE) sees the process from its birth on, whether dumpable or not unless a
+/// user namespace is between them: so it is born with the container's root, not the host's (CVE-2016-9962).
 pub(super) fn join_container(draft: &mut Draft, spaces: &Namespaces, privileged: bool) {
     let slot = draft.request(Request::Init);
+    if spaces.own(NEWPID) && !spaces.user() {
+        draft.plan.through.push((spaces.all(), slot));
+        return;
+    }
     let mut namespaces = spaces.all() & !NEWPID;
     if spaces.own(NEWPID) {
         if spaces.user() && !privileged {

@@ -46,6 +46,11 @@ fn joining_process_shows_nothing_of_the_host() {
     looked_at(&["CAP_KILL"]);
 }
 
+#[test]
+fn joining_process_shows_nothing_to_a_tracer() {
+    looked_at(&["CAP_KILL", "CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"]);
+}
+
 /// Programs that make the runtime run itself, and what it is then run from.
 #[test]
 fn runtime_that_is_made_to_run_itself_is_a_sealed_copy() {
