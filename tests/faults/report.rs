@@ -7,11 +7,11 @@ use std::fs;
 /// The last line of a whole report.
 pub(crate) const END: &str = "the end of the report";
 
-/// As few programs as will do: a sweep makes thousands of reports.
+/// As few programs as will do: a sweep makes thousands of reports. Who owns a device may be the host's affair.
 pub(crate) fn script() -> String {
     format!(
         "cat /proc/self/status /proc/self/limits /proc/self/cgroup; echo ==mounts; cat /proc/self/mountinfo
-echo ==rest; stat -c %N /proc/self/ns/*; stat -c '%n %F %a %u %g %t:%T' /dev /dev/* /mnt /tmp
+echo ==rest; stat -c %N /proc/self/ns/*; stat -c '%n %F %a %t:%T' /dev /dev/*; stat -c '%n %F %a %u %g' /mnt /tmp
 pwd; umask; ls /proc/self/fd
 cat /proc/sys/kernel/hostname /proc/sys/net/ipv4/ip_forward /mnt/file /proc/self/environ; echo
 for p in /proc/timer_list /proc/sys/kernel/hostname /mnt/file /x; do
