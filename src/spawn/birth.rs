@@ -11,7 +11,7 @@ use super::Child;
 use crate::channel::{self, Failure, Note, ParentEnd, Report};
 use crate::plan::Plan;
 use crate::step::Planned;
-use crate::sys::process::{self, Cloned, ExecArgs, Kin, NEWUSER};
+use crate::sys::process::{self, Cloned, ExecArgs, Exit, Kin, NEWUSER};
 use crate::sys::{self, Errno};
 use crate::work::{self, Birth, Lent, Work};
 
@@ -66,7 +66,10 @@ pub(super) fn init(
 /// The process that we have made makes init, tells its pid, and ends. Init waits for a word: until then it must not
 /// report anything.
 fn born_again(way: i32, channel: ParentEnd) -> sys::Result<Child> {
-    process::wait(way)?;
+    // It could not tell, or was killed: init, which nobody knows, waits for us in vain, and ends with the channel.
+    if process::wait(way)? != Exit::Code(0) {
+        return Err(Errno::ECHILD);
+    }
     match channel.receive()? {
         Some(Report::Born(pid)) => {
             let child = Child { pid, pidfd: process::pidfd_open(pid)?, channel, kept: false };

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::error::{Error, Result, While};
 use crate::plan::Plan;
-use crate::step::{CapPlan, Step};
+use crate::step::{CapPlan, Slot, Step};
 use crate::sys;
 use crate::sys::fs::{CWD, Stat};
 
@@ -17,23 +17,14 @@ pub(super) fn verify(plan: &Plan, fds: &[OwnedFd], pid: i32, container: Option<i
         .and_then(|file| sys::fs::read_to_end(file.as_fd(), 64 << 10))
         .or_unable(|| "verify the process".into())?;
     let status = Status(&status);
+    let joined = Joined { fds, pid, container };
     for planned in &plan.steps {
         let in_force = match &planned.step {
             Step::NoNewPrivileges => status.number("NoNewPrivs:") == Some(1),
             Step::Seccomp { .. } => status.number("Seccomp:") == Some(2),
             Step::Identity(identity) => identity.caps.as_ref().is_none_or(|caps| status.has(caps)),
-            Step::JoinNamespace { namespace, slot } => kind(*namespace).is_none_or(|kind| {
-                let theirs = sys::fs::fstat(fds[slot.0].as_fd());
-                same(sys::fs::statat(CWD, &proc(pid, kind)), theirs)
-            }),
-            // One call for all of them; the pid namespace is joined by the parent, for its child.
-            Step::JoinContainer { namespaces, .. } => {
-                let kinds = [kind(*namespaces), Some("ns/pid").filter(|_| plan.namespaces & NEWPID != 0)];
-                kinds.into_iter().flatten().zip(container.into_iter().cycle()).all(|(kind, container)| {
-                    let theirs = sys::fs::statat(CWD, &proc(container, kind));
-                    same(sys::fs::statat(CWD, &proc(pid, kind)), theirs)
-                })
-            }
+            Step::JoinNamespace { namespace, slot } => joined.to(*namespace, *slot),
+            Step::JoinContainer { namespaces, slot } => joined.to(*namespaces, *slot),
             _ => true,
         };
         if !in_force {
@@ -42,18 +33,41 @@ pub(super) fn verify(plan: &Plan, fds: &[OwnedFd], pid: i32, container: Option<i
             return Err(error.at(planned.place.clone()));
         }
     }
-    Ok(())
+    // By the way into life: those of a container, its pid namespace among them.
+    if plan.through.iter().all(|(namespaces, slot)| joined.to(*namespaces, *slot)) {
+        return Ok(());
+    }
+    let error = Error::new("unable to join the container's namespaces");
+    Err(error.because("the kernel said yes, and yet it is not in force"))
 }
 
-const NEWPID: u64 = libc::CLONE_NEWPID as u64;
+struct Joined<'a> {
+    fds: &'a [OwnedFd],
+    pid: i32,
+    container: Option<i32>,
+}
+
+impl Joined<'_> {
+    /// Is the process in these namespaces of the container's, or in the one that the descriptor is open on?
+    fn to(&self, namespaces: u64, slot: Slot) -> bool {
+        kinds(namespaces).all(|kind| {
+            let theirs = match self.container {
+                Some(container) => sys::fs::statat(CWD, &proc(container, kind)),
+                None => sys::fs::fstat(self.fds[slot.0].as_fd()),
+            };
+            same(sys::fs::statat(CWD, &proc(self.pid, kind)), theirs)
+        })
+    }
+}
 
 fn proc(pid: i32, file: &str) -> CString {
     CString::new(format!("/proc/{pid}/{file}")).unwrap_or_default()
 }
 
-/// Of the first of these namespaces. A time namespace is entered by exec alone.
-fn kind(namespaces: u64) -> Option<&'static str> {
-    let kinds = [
+/// Of the first of these namespaces, as one call joins all or none, and of the pid namespace. A time namespace is entered
+/// by exec alone.
+fn kinds(namespaces: u64) -> impl Iterator<Item = &'static str> {
+    let all = [
         (libc::CLONE_NEWNS, "ns/mnt"),
         (libc::CLONE_NEWUSER, "ns/user"),
         (libc::CLONE_NEWNET, "ns/net"),
@@ -61,7 +75,9 @@ fn kind(namespaces: u64) -> Option<&'static str> {
         (libc::CLONE_NEWUTS, "ns/uts"),
         (libc::CLONE_NEWCGROUP, "ns/cgroup"),
     ];
-    kinds.iter().find(|(flag, _)| namespaces & *flag as u64 != 0).map(|(_, kind)| *kind)
+    let has = move |flag: i32| namespaces & flag as u64 != 0;
+    let first = all.into_iter().find(|(flag, _)| has(*flag)).map(|(_, kind)| kind);
+    first.into_iter().chain(has(libc::CLONE_NEWPID).then_some("ns/pid"))
 }
 
 /// Where they cannot be looked at, as by an ordinary user, nothing is known against them.

@@ -204,11 +204,11 @@ pub fn wait(pid: i32) -> Result<Exit> {
     Ok(exit_of(status))
 }
 
-/// Reaps one child that has ended, of any parentage: (pid, how). None when none has.
+/// Reaps one child that has ended, of any parentage: (pid, how). None when none has, ECHILD when there is none.
 pub fn reap() -> Result<Option<(i32, Exit)>> {
     let mut status = 0;
     match retry(|| check(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) }.into())) {
-        Ok(0) | Err(Errno::ECHILD) => Ok(None),
+        Ok(0) => Ok(None),
         Ok(pid) => Ok(Some((pid as i32, exit_of(status)))),
         Err(e) => Err(e),
     }

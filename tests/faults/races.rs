@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Container, Running, only_tare};
+use crate::harness::{Container, Running, alive, only_tare, wait_for};
 use crate::left::what_stays;
 use crate::tally::{Bad, Tally};
 use crate::whole::{Seeded, bounded, light};
@@ -32,10 +32,17 @@ fn pairs(first: &str, second: &str, before: &[&str]) {
         let apart = i64::try_from(random.below(30)).unwrap() - 15;
         let pause = Duration::from_millis(apart.unsigned_abs());
         let (one, other) = if apart < 0 { (second, first) } else { (first, second) };
-        let one = Running::spawn(command(&c, one));
-        std::thread::sleep(pause);
-        let other = Running::spawn(command(&c, other));
-        let done = [one.wait(), other.wait()];
+        let spawned = [one, other].map(|words| {
+            let running = Running::spawn(command(&c, words));
+            std::thread::sleep(pause);
+            running
+        });
+        if first == "pause" {
+            // An exec that is caught by the frost waits for the thaw.
+            std::thread::sleep(Duration::from_millis(100));
+            resume_until(&c, &spawned);
+        }
+        let done = spawned.map(Running::wait);
         tally.point(done.iter().all(|d| d.code == 0), began.elapsed());
         for out in &done {
             // 137: the program that `exec` ran was killed.
@@ -56,6 +63,16 @@ fn pairs(first: &str, second: &str, before: &[&str]) {
         }
     }
     tally.close();
+}
+
+fn resume_until(c: &Container, spawned: &[Running]) {
+    wait_for("both commands", || {
+        let over = spawned.iter().all(|running| !alive(running.pid().as_raw()));
+        if !over {
+            Running::spawn(command(c, "resume")).wait();
+        }
+        over.then_some(())
+    });
 }
 
 const RUN: &[&str] = &["run --detach"];
