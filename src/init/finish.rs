@@ -50,7 +50,7 @@ impl<'p> Init<'p> {
     pub(super) fn await_start(&mut self, fifo: Slot) -> Done {
         self.start = Some(fifo);
         // The parent is gone, and whoever looks in finds the fifo alone.
-        sys::close::close_all_but(self.work.preserved, &mut [self.fd(fifo).as_raw_fd()]);
+        sys::close::close_what_a_filter_lets(self.work.preserved, self.fd(fifo).as_raw_fd());
         let mut byte = [0];
         match fs::read(self.fd(fifo), &mut byte)? {
             1 => Ok(()),

@@ -96,7 +96,10 @@ fn bind(
     world: &World,
 ) -> Result<()> {
     if let Some((word, _)) = parsed.filesystem.iter().find(|(word, _)| options::word(word).is_none()) {
-        let reason = format!("bind mounts cannot have any filesystem-specific options applied: {word}");
+        let reason = format!(
+            "bind mounts cannot have any filesystem-specific options applied: {}",
+            word.replace('\n', "\\n")
+        );
         return Err(invalid(format!("{place}/options"), reason));
     }
     let source = mount.source().as_ref().filter(|s| !s.as_os_str().is_empty());

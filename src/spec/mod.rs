@@ -56,9 +56,9 @@ fn parse<T: DeserializeOwned>(
 
 /// Names line, column and property: where the parser stopped is where the property is.
 fn explain(bytes: &[u8], file: &str, refused: &serde_json::Error) -> Error {
-    let error = |what: String| Error::new(what).because(refused.to_string());
-    // What is no JSON at all has no properties.
-    let pointer = if refused.is_data() { pointer::at(bytes, refused.line(), refused.column()) } else { None };
+    // One line, whatever name of the document's is in it.
+    let error = |what: String| Error::new(what).because(refused.to_string().replace('\n', "\\n"));
+    let pointer = pointer::at(bytes, refused.line(), refused.column());
     let Some(pointer) = pointer.filter(|pointer| !pointer.is_empty()) else {
         return error(format!("unable to parse {file}"));
     };

@@ -51,7 +51,7 @@ pub(crate) fn spawn_held(cmd: &mut Command) -> Child {
 }
 
 /// Somebody waits for this process, a tracer, should it become ours.
-#[allow(dead_code, reason = "for tests/faults")]
+#[allow(dead_code, reason = "not every test binary has a tracer")]
 pub(crate) fn hold(pid: i32) {
     OURS.lock().unwrap().insert(pid);
 }

@@ -32,16 +32,17 @@ fn only_the_fifo_is_open() {
     only_tare!("runc holds files of Go's");
     for c in [Container::new(), Container::new().userns(), with(on_mkdir("SCMP_ACT_ERRNO"))] {
         c.create(&[]).ok();
-        let open = open_files(c.pid());
-        let mut others: Vec<_> =
-            open.iter().filter(|(n, _)| !["0", "1", "2"].contains(&n.as_str())).collect();
-        let fifo = others.pop().unwrap();
-        assert!(fs::metadata(&fifo.1).unwrap().file_type().is_fifo(), "{:?}", fs::read_link(&fifo.1));
-        assert!(
-            others.is_empty(),
-            "{:?}",
-            others.iter().map(|(n, p)| (n, fs::read_link(p))).collect::<Vec<_>>()
-        );
+        // It closes its end of the channel once it is told to go on.
+        let fifo = wait_for("nothing open but the start fifo", || {
+            let open = open_files(c.pid()).into_iter();
+            let [(_, fifo)] =
+                &open.filter(|(n, _)| !["0", "1", "2"].contains(&n.as_str())).collect::<Vec<_>>()[..]
+            else {
+                return None;
+            };
+            Some(fifo.clone())
+        });
+        assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo(), "{:?}", fs::read_link(&fifo));
     }
 }
 

@@ -5,13 +5,15 @@ use std::ptr::null_mut;
 use serde_json::json;
 
 use super::seccomp::{on_mkdir, with};
-use crate::harness::only_tare;
+use crate::harness::{hold, only_tare, release};
 
 /// A traced process that stops as a filter says TRACE (ptrace(2), PTRACE_O_TRACESECCOMP).
 struct Traced(i32);
 
 impl Traced {
     fn seize(pid: i32) -> Traced {
+        // It is a child of ours by now, and its stops are for nobody else to wait for.
+        hold(pid);
         // SAFETY: PTRACE_SEIZE takes no address, and the options as a number.
         let seized = unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, 0, libc::PTRACE_O_TRACESECCOMP) };
         assert_eq!(seized, 0, "{}", std::io::Error::last_os_error());
@@ -55,5 +57,6 @@ fn tracer_is_told_and_decides() {
 
     init.go_on();
     assert_eq!(init.wait(), 0, "it has ended well");
+    release(init.0);
     assert!(c.rootfs("dir").exists());
 }

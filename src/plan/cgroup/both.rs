@@ -6,13 +6,16 @@ use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources, Lin
 use super::Write;
 use crate::error::{Error, Result};
 
-pub(super) fn cpuset(cpu: &LinuxCpu, out: &mut Vec<Write>) {
+pub(super) fn cpuset(cpu: &LinuxCpu, out: &mut Vec<Write>) -> Result<()> {
     for (name, list) in [("cpus", cpu.cpus()), ("mems", cpu.mems())] {
         if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
             let place = format!("/linux/resources/cpu/{name}");
+            // The kernel would read as far as a NUL, and take that for the whole list.
+            crate::spec::c_string(list, || place.clone())?;
             out.push(Write::new("cpuset", &format!("cpuset.{name}"), list, place));
         }
     }
+    Ok(())
 }
 
 /// What no kernel would take.

@@ -324,6 +324,7 @@ fn invalid_values_name_their_field() {
             "must be a file name (no slashes)",
             "unified/a~1b",
         ),
+        (Version::V2, json!({ "unified": { "a.b": "1\u{0}2" } }), "must not have a NUL byte", "unified/a.b"),
         (
             Version::V2,
             json!({ "unified": { "tasks": "1" } }),

@@ -14,7 +14,7 @@ pub(super) fn writes(resources: &LinuxResources) -> Result<Vec<Write>> {
     }
     let mut out = Vec::new();
     if let Some(cpu) = resources.cpu() {
-        cpuset(cpu, &mut out);
+        cpuset(cpu, &mut out)?;
         out = out.into_iter().map(Write::before_join).collect();
     }
     if let Some(memory) = resources.memory() {

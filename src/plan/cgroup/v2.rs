@@ -20,7 +20,7 @@ pub(super) fn writes(resources: &LinuxResources) -> Result<Vec<Write>> {
     }
     if let Some(cpu) = resources.cpu() {
         self::cpu(cpu, &mut out);
-        cpuset(cpu, &mut out);
+        cpuset(cpu, &mut out)?;
     }
     hugetlb(resources, "max", &mut out)?;
     rdma(resources, &mut out)?;
@@ -151,6 +151,9 @@ fn unified(resources: &LinuxResources, out: &mut Vec<Write>) -> Result<()> {
         };
         if controller.is_empty() || parameter.is_empty() {
             return refuse("must be in the form CONTROLLER.PARAMETER");
+        }
+        if value.contains('\0') {
+            return refuse("must not have a NUL byte");
         }
         // Files such as io.max take one line a write.
         for line in value.split('\n').filter(|line| !line.is_empty() || value.is_empty()) {
