@@ -53,8 +53,12 @@ pub fn send_over(socket: BorrowedFd<'_>, payload: &[u8], fd: BorrowedFd<'_>) -> 
 
 /// The master that init has sent, before the program runs: what that writes ends its lines as they are.
 /// Whoever shows them adds what he needs, our caller's terminal or nobody, where it goes to a file.
+/// It is as large as our own terminal from the start, if we have one.
 pub fn receive_master(ours: &OwnedFd) -> Result<OwnedFd> {
     let master = socket::receive_fd(ours.as_fd()).or_unable(|| "receive the terminal".into())?;
     tty::keep_newlines(master.as_fd()).or_unable(|| "set up the terminal".into())?;
+    if let Ok(size) = fs::inherited(0).and_then(tty::size) {
+        let _ = tty::set_size(master.as_fd(), size);
+    }
     Ok(master)
 }

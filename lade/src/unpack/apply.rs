@@ -35,8 +35,10 @@ pub(super) struct Layer<'a> {
     pub(super) context: LayerContext,
     /// Bytes of paths kept until the end.
     kept: usize,
-    /// Inodes that stand for a file of a lower layer, and the path of that.
-    pub(super) placeholders: HashMap<u64, Vec<u8>>,
+    /// Inodes that stand for a file of a lower layer, the path of that, and how many names they have.
+    pub(super) placeholders: HashMap<u64, (Vec<u8>, usize)>,
+    /// Those names, and which of the context's links each is.
+    pub(super) open_links: BTreeMap<Vec<u8>, usize>,
     entries: u64,
     warnings: Vec<String>,
 }
@@ -72,6 +74,7 @@ impl<'a> Layer<'a> {
             context: LayerContext::default(),
             kept: 0,
             placeholders: HashMap::new(),
+            open_links: BTreeMap::new(),
             entries: 0,
             warnings: Vec::new(),
         })
@@ -171,6 +174,7 @@ impl<'a> Layer<'a> {
         if !is_dir(&stat) {
             unlinkat(&*place.fd, name, UnlinkatFlags::NoRemoveDir)
                 .context(|| "unable to replace an entry")?;
+            self.forget_link(&place.join(name));
             return Ok(!is_whiteout(&stat));
         }
         self.tree.forget();
@@ -184,6 +188,11 @@ impl<'a> Layer<'a> {
         for key in gone {
             self.dirs.remove(&key);
         }
+        let gone: Vec<Vec<u8>> =
+            self.open_links.range(beneath.clone()..end.clone()).map(|(k, _)| k.clone()).collect();
+        for name in gone {
+            self.forget_link(&name);
+        }
         for set in [&mut self.implicit, &mut self.opaque] {
             let gone: Vec<Vec<u8>> = set.range(beneath.clone()..end.clone()).cloned().collect();
             for key in gone {
@@ -193,6 +202,18 @@ impl<'a> Layer<'a> {
         }
         self.dirs.remove(&path);
         Ok(true)
+    }
+
+    /// A name that stood for a file of a lower layer is gone; a filesystem gives the number of its inode again.
+    fn forget_link(&mut self, name: &[u8]) {
+        let Some(index) = self.open_links.remove(name) else { return };
+        let inode = std::mem::take(&mut self.context.links[index].inode);
+        if let Some((_, names)) = self.placeholders.get_mut(&inode) {
+            *names -= 1;
+            if *names == 0 {
+                self.placeholders.remove(&inode);
+            }
+        }
     }
 
     /// Creates with `make`; if the name is taken, takes it away and creates again.
@@ -235,6 +256,7 @@ impl<'a> Layer<'a> {
             let fd = openat(&*place.fd, ".", flags, Mode::empty()).context(shown)?;
             meta.set_dir(&fd, self.can).context(shown)?;
         }
+        self.context.links.retain(|link| link.inode != 0);
         self.context.implicit = self.implicit.into_iter().map(LayerPath).collect();
         self.context.opaque = self.opaque.into_iter().map(LayerPath).collect();
         Ok((self.context, self.entries, self.warnings))

@@ -30,7 +30,7 @@ impl Layer<'_> {
         let link = || linkat(&*from.fd, leaf.as_slice(), &*place.fd, name, AtFlags::empty());
         self.create(place, name, link).context(|| "unable to link")?;
         match self.placeholders.get(&stat.st_ino).cloned() {
-            Some(target) => self.open_link(place.join(name), target, stat.st_ino),
+            Some((target, _)) => self.open_link(place.join(name), target, stat.st_ino),
             None => Ok(()),
         }
     }
@@ -38,6 +38,8 @@ impl Layer<'_> {
     fn open_link(&mut self, path: Vec<u8>, target: Vec<u8>, inode: u64) -> Result<()> {
         self.keep(&path)?;
         self.keep(&target)?;
+        self.placeholders.entry(inode).or_insert_with(|| (target.clone(), 0)).1 += 1;
+        self.open_links.insert(path.clone(), self.context.links.len());
         self.context.links.push(Link { path: LayerPath(path), target: LayerPath(target), inode });
         Ok(())
     }
@@ -49,7 +51,6 @@ impl Layer<'_> {
         let inode = fstat(&fd).context(|| "unable to stat")?.st_ino;
         let Some((dir, leaf)) = clean(&entry.link)? else { corrupt!("a hard link to the root directory") };
         let target = join(&dir, &leaf);
-        self.placeholders.insert(inode, target.clone());
         self.open_link(place.join(name), target, inode)
     }
 }
