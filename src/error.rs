@@ -66,6 +66,11 @@ impl Error {
         self.0.errno
     }
 
+    /// A call succeeded, and what it was to bring about is not so.
+    pub fn not_in_force(what: impl std::fmt::Display) -> Error {
+        Error::new(format!("unable to {what}")).because("the kernel said yes, and yet it is not in force")
+    }
+
     /// The failure itself, without what was being done and without advice.
     pub fn plain(&self) -> String {
         let errno = self.0.errno.map_or_else(String::new, |errno| format!(": {}", strerror(errno)));

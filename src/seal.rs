@@ -30,8 +30,7 @@ pub fn init() -> Result<OwnedFd> {
     if sys::fs::is_sealed(copy.as_fd()).or_unable(unable)? {
         return Ok(copy);
     }
-    Err(Error::new(format!("unable to {}", unable()))
-        .because("the kernel said yes, and yet it is not in force"))
+    Err(Error::not_in_force(unable()))
 }
 
 /// Every descriptor above the streams and `preserved` more becomes close-on-exec (CVE-2024-21626).

@@ -4,7 +4,7 @@
 //! Runs in the calling process. Init notes when each step was over in a file that it is given; without the flag there is
 //! no such file, and each `mark` is one look at an empty cell. May name: sys, error.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::CString;
 use std::fmt::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,7 +33,6 @@ struct Timings {
 thread_local! {
     // tare has one thread.
     static TIMINGS: RefCell<Option<Timings>> = const { RefCell::new(None) };
-    static ON: Cell<bool> = const { Cell::new(false) };
 }
 
 /// From here on time is taken; it is told on standard error, or written to a file as a trace.
@@ -44,18 +43,15 @@ pub fn begin(to: Option<CString>) -> Result<()> {
     let noted = sys::fs::memfd(c"timings").or_unable(|| "make a file for the times of init".into())?;
     let timings = Timings { began: sys::process::now(), parts: Vec::new(), steps: Vec::new(), noted, to };
     TIMINGS.set(Some(timings));
-    ON.set(true);
     Ok(())
 }
 
 /// What has gone on since the last mark.
 pub fn mark(what: &str) {
-    if ON.get() {
-        with(|timings| {
-            let part = Part { what: what.to_owned(), place: String::new(), end: sys::process::now() };
-            timings.parts.push(part);
-        });
-    }
+    with(|timings| {
+        let part = Part { what: what.to_owned(), place: String::new(), end: sys::process::now() };
+        timings.parts.push(part);
+    });
 }
 
 /// What init is going to perform, and where it shall note it; None when nobody wants to know.
@@ -78,7 +74,6 @@ fn with<T>(run: impl FnOnce(&mut Timings) -> T) -> Option<T> {
 /// # Errors
 /// The file cannot be written.
 pub fn tell() -> Result<()> {
-    ON.set(false);
     let Some(mut timings) = TIMINGS.take() else { return Ok(()) };
     let began = timings.read_steps();
     match &timings.to {

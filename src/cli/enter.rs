@@ -18,7 +18,7 @@ use crate::container::{Container, ProcessRef, State, Status};
 use crate::error::{Error, Result, While};
 use crate::host::{account, user};
 use crate::plan::{self, Plan};
-use crate::spawn::{self, Child, Foreground, Materials, Terminal};
+use crate::spawn::{self, Child, Foreground, Materials};
 use crate::spec::{self, list};
 use crate::step::Step;
 use crate::{log, seal, timings};
@@ -81,11 +81,7 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         child.keep();
         return Ok(0);
     };
-    let mut terminal = match master {
-        Some(master) => Some(Terminal::new(master)?),
-        None => None,
-    };
-    Ok(foreground.stay(&mut child, terminal.as_mut())?.code())
+    Ok(foreground.stay(&mut child, master)?.code())
 }
 
 /// The container's init, alive; or why nothing can be executed.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `run`: create and start in one, and by default stay until the program ends.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use clap::{ArgMatches, Command};
 
@@ -14,8 +14,8 @@ use super::launch;
 use super::{destroy, hooks, notify};
 use crate::container::Status;
 use crate::error::{self, Result};
+use crate::spawn::Foreground;
 use crate::spawn::hooks::Kind;
-use crate::spawn::{Child, Foreground, Terminal};
 use crate::{log, seal};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -75,13 +75,12 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     }
     // `kill`, `exec` and `delete` must not wait for a container that we only watch.
     let container = launched.container.unlock();
-    let watched = notify::pass_ready(launched.notify, pid, launched.child.pidfd.as_fd()).and_then(|()| {
-        foreground.as_ref().map(|f| watch(f, &mut launched.child, launched.master)).transpose()
-    });
+    let watched = notify::pass_ready(launched.notify, pid, launched.child.pidfd.as_fd())
+        .and_then(|()| foreground.as_ref().map(|f| f.stay(&mut launched.child, launched.master)).transpose());
     // A container that nobody watches any more, and that nobody was told of, must not stay.
     let lock = || container.lock("run").or_else(|_| global.container(&options.create.id)?.lock("run"));
     let code = match watched {
-        Ok(Some(code)) => code,
+        Ok(Some(exit)) => exit.code(),
         Ok(None) => return Ok(0),
         Err(error) => {
             drop(launched.child);
@@ -103,9 +102,4 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     // Exit closes what they hold.
     std::mem::forget((launched.child, foreground));
     Ok(code)
-}
-
-fn watch(foreground: &Foreground, child: &mut Child, master: Option<OwnedFd>) -> Result<i32> {
-    let mut terminal = master.map(Terminal::new).transpose()?;
-    Ok(foreground.stay(child, terminal.as_mut())?.code())
 }

@@ -31,7 +31,7 @@ pub(super) fn run(global: &Global, matches: &ArgMatches) -> Result<i32> {
     };
     let spec = spec::config(&container.config()?)?.value;
     if start_container::are_there(&spec) {
-        // It will be in the container for a moment: CVE-2019-5736.
+        // What we were given is not the hooks' (CVE-2024-21626).
         seal::close_all_but(0)?;
     }
     let pid = state.init.map_or(0, |init| init.pid);

@@ -18,7 +18,7 @@ pub struct Foreground {
 }
 
 /// The master of the container's terminal, relayed to our own streams.
-pub struct Terminal {
+struct Terminal {
     master: OwnedFd,
     /// How the caller's terminal was, if standard input is one.
     before: Option<Settings>,
@@ -42,21 +42,22 @@ impl Foreground {
         Ok(Foreground { signals: signal::signalfd().or_unable(|| "make a signalfd".into())? })
     }
 
-    /// Until the child has ended.
-    pub fn stay(&self, child: &mut Child, mut terminal: Option<&mut Terminal>) -> Result<Exit> {
-        if let Some(terminal) = terminal.as_deref_mut() {
+    /// Until the child has ended, with its terminal's master between it and our streams.
+    pub fn stay(&self, child: &mut Child, master: Option<OwnedFd>) -> Result<Exit> {
+        let mut terminal = master.map(Terminal::new).transpose()?;
+        if let Some(terminal) = &terminal {
             terminal.resize();
         }
         loop {
-            let signalled = match terminal.as_deref_mut() {
+            let signalled = match &mut terminal {
                 None => true,
                 Some(terminal) => terminal.pass(self.signals.as_fd())?,
             };
             if !signalled {
                 continue;
             }
-            if let Some(exit) = self.take_signal(child, terminal.as_deref())? {
-                if let Some(terminal) = terminal {
+            if let Some(exit) = self.take_signal(child, terminal.as_ref())? {
+                if let Some(terminal) = &mut terminal {
                     terminal.drain();
                 }
                 return Ok(exit);
@@ -97,7 +98,7 @@ fn stream(number: i32) -> Option<BorrowedFd<'static>> {
 }
 
 impl Terminal {
-    pub fn new(master: OwnedFd) -> Result<Terminal> {
+    fn new(master: OwnedFd) -> Result<Terminal> {
         sys::fs::set_nonblocking(master.as_fd()).or_unable(|| "use the terminal".into())?;
         let before = match stream(STDIN).filter(|stdin| tty::is_terminal(*stdin)) {
             Some(stdin) => Some(tty::make_raw(stdin).or_unable(|| "make the terminal raw".into())?),

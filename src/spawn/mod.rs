@@ -31,7 +31,7 @@ use crate::timings;
 use crate::work::Lent;
 
 pub use console::{connect_console, console_pair, receive_master, send_over};
-pub use foreground::{Foreground, Terminal};
+pub use foreground::Foreground;
 pub use words::exec_failed;
 
 /// What a plan needs from outside.

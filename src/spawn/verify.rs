@@ -28,17 +28,14 @@ pub(super) fn verify(plan: &Plan, fds: &[OwnedFd], pid: i32, container: Option<i
             _ => true,
         };
         if !in_force {
-            let error = Error::new(format!("unable to {}", planned.step));
-            let error = error.because("the kernel said yes, and yet it is not in force");
-            return Err(error.at(planned.place.clone()));
+            return Err(Error::not_in_force(&planned.step).at(planned.place.clone()));
         }
     }
     // By the way into life: those of a container, its pid namespace among them.
     if plan.through.iter().all(|(namespaces, slot)| joined.to(*namespaces, *slot)) {
         return Ok(());
     }
-    let error = Error::new("unable to join the container's namespaces");
-    Err(error.because("the kernel said yes, and yet it is not in force"))
+    Err(Error::not_in_force("join the container's namespaces"))
 }
 
 struct Joined<'a> {

@@ -32,9 +32,7 @@ pub(super) fn failed(plan: &Plan, failure: &Failure) -> Error {
 fn in_words(plan: &Plan, step: &Step, failure: &Failure) -> Error {
     let errno = failure.errno;
     match (step, failure.note) {
-        (_, Note::NotInForce) => {
-            Error::new(format!("unable to {step}")).because("the kernel said yes, and yet it is not in force")
-        }
+        (_, Note::NotInForce) => Error::not_in_force(step),
         (Step::Mount(FsMount { target, .. }) | Step::Bind(BindMount { target, .. }), Note::InsideProc) => {
             Error::new(format!("error mounting to rootfs at {:?}", target.to_string()))
                 .because(format!("{target} cannot be mounted because it is inside /proc"))
