@@ -52,8 +52,25 @@ pub(super) struct Launched {
 }
 
 pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> Result<Prepared> {
-    let id = ContainerId::parse(&options.id)?;
-    let bundle = Bundle::read(&options.bundle)?;
+    let (id, bundle) = read(options)?;
+    // First of all, as everything after is done again in the sealed copy.
+    if plan::lives_with_others(&bundle.spec.value) {
+        seal::enter()?;
+    }
+    decide(global, options, mode, id, bundle)
+}
+
+fn read(options: &CreateOptions) -> Result<(ContainerId, Bundle)> {
+    Ok((ContainerId::parse(&options.id)?, Bundle::read(&options.bundle)?))
+}
+
+fn decide(
+    global: &Global,
+    options: &CreateOptions,
+    mode: Mode,
+    id: ContainerId,
+    bundle: Bundle,
+) -> Result<Prepared> {
     bundle.spec.warnings.iter().for_each(|warning| log::warn(warning));
     let spec = &bundle.spec.value;
     let host = Host::read(plan::questions(spec, options.no_pivot))?;
@@ -78,9 +95,6 @@ pub(super) fn prepare(global: &Global, options: &CreateOptions, mode: Mode) -> R
         privileged: host.privileged && !host.in_user_namespace,
     };
     let plan = plan::create(spec, &plan_options, &host, &cgroup)?;
-    if plan.lives_with_others() {
-        seal::enter()?;
-    }
     log::debug(|| format!("{} steps planned for container {id}", plan.steps.len()));
     for planned in &plan.steps {
         if let Step::Seccomp { flags, .. } = planned.step {
@@ -232,7 +246,8 @@ fn give_up(container: Locked, spec: &Spec, state: &State, error: Error) -> Error
 
 /// For `explain` and `create --dry-run`.
 pub(super) fn explain(global: &Global, options: &CreateOptions) -> Result<String> {
-    let prepared = prepare(global, options, Mode::Create)?;
+    let (id, bundle) = read(options)?;
+    let prepared = decide(global, options, Mode::Create, id, bundle)?;
     let paths = prepared.cgroup.paths();
     let cgroups: String =
         paths.iter().map(|(name, path)| format!("make the cgroup {path} ({name})\n")).collect();

@@ -35,11 +35,11 @@ use crate::error::{Error, Result};
 use crate::host::{Host, Questions};
 use crate::step::{IdMapped, Planned, Slot, Step};
 use crate::sys::mount::Depth;
-use crate::sys::process::{Limit, NEWPID};
+use crate::sys::process::Limit;
 
 pub use filter::Agent;
 pub use hooks::HookProgram;
-pub use namespaces::{IdMap, IdMaps};
+pub use namespaces::{IdMap, IdMaps, lives_with_others};
 pub use netdev::{NetDevice, NetDevices};
 
 /// What to do, completely.
@@ -72,13 +72,6 @@ pub struct Plan {
     pub preserved: u32,
     /// `/dev` becomes read-only once all is in it.
     readonly_dev: bool,
-}
-
-impl Plan {
-    /// Init comes into a pid namespace that other processes may live in already, and so do its hooks.
-    pub fn lives_with_others(&self) -> bool {
-        self.through.iter().any(|(namespace, _)| namespace & NEWPID != 0)
-    }
 }
 
 /// A descriptor that the parent takes before clone.

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use oci_spec::runtime::{LinuxIdMapping, Spec};
+use oci_spec::runtime::{LinuxIdMapping, LinuxNamespace, Spec};
 
 use super::{Draft, Request, invalid};
 use crate::error::Result;
@@ -96,6 +96,17 @@ pub(super) fn id_maps(mappings: &[LinuxIdMapping]) -> Vec<IdMap> {
         .collect()
 }
 
+/// Init comes into a pid namespace that other processes may live in already, and so do its hooks.
+pub fn lives_with_others(spec: &Spec) -> bool {
+    let namespaces = spec.linux().as_ref().map_or(&[][..], |linux| list(linux.namespaces()));
+    namespaces.iter().any(|ns| ns.typ() as u64 == NEWPID && path_of(ns).is_some())
+}
+
+/// Of one that is joined.
+fn path_of(namespace: &LinuxNamespace) -> Option<&PathBuf> {
+    namespace.path().as_ref().filter(|path| !path.as_os_str().is_empty())
+}
+
 pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
     let mut spaces = Namespaces::default();
     let Some(linux) = spec.linux() else { return Ok(spaces) };
@@ -105,8 +116,8 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
         if spaces.own(bit) {
             return Err(invalid(place(), format!("namespace {} is listed twice", namespace.typ())));
         }
-        match namespace.path() {
-            Some(path) if !path.as_os_str().is_empty() => {
+        match path_of(namespace) {
+            Some(path) => {
                 if !path.is_absolute() {
                     return Err(invalid(
                         format!("{}/path", place()),
@@ -115,7 +126,7 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
                 }
                 spaces.joined.push((bit, path.clone(), format!("{}/path", place())));
             }
-            _ => spaces.new |= bit,
+            None => spaces.new |= bit,
         }
     }
     if !spaces.own(NEWNS) {
