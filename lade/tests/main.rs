@@ -5,9 +5,11 @@
 
 mod bundle;
 mod commands;
+mod differential;
 mod disputed;
 mod equal;
 mod faults;
+mod flags;
 mod network;
 mod registry;
 mod rootless;

@@ -69,6 +69,8 @@ impl Pax {
             b"uid" => self.uid = set.then(|| decimal(value)).transpose()?,
             b"gid" => self.gid = set.then(|| decimal(value)).transpose()?,
             b"mtime" => self.mtime = set.then(|| time(value)).transpose()?,
+            // Star's own sparse files: to libarchive this is the size, to others nothing.
+            b"SCHILY.realsize" => corrupt!("a PAX header has star's record of a sparse file"),
             // Times nobody can set, names nobody looks up, vendors' own keys.
             _ => {}
         }

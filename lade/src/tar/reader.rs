@@ -218,7 +218,7 @@ impl<R: Read> Reader<R> {
             Some(size) => size,
             None => header.size()?,
         };
-        if !matches!(kind, Kind::File) && stored != 0 {
+        if !matches!(kind, Kind::File) && (stored != 0 || pax.sparse.seen) {
             corrupt!("the entry {} has data and is not a file", String::from_utf8_lossy(&path));
         }
         let mtime = match pax.mtime {
