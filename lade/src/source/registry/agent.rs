@@ -27,8 +27,18 @@ const CONNECT: Duration = Duration::from_secs(20);
 #[derive(Default)]
 pub(super) struct Agents {
     roots: Roots,
-    /// By scheme, authority, whether that is the endpoint's own, and whether it may be in here.
-    made: Mutex<HashMap<(bool, String, bool, bool), Agent>>,
+    made: Mutex<HashMap<Key, Agent>>,
+}
+
+/// What an agent is made for.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    tls: bool,
+    authority: String,
+    /// The endpoint's own origin, with what is configured for that.
+    own: bool,
+    /// It may be in here.
+    anywhere: bool,
 }
 
 impl Agents {
@@ -36,7 +46,7 @@ impl Agents {
         let own = url.same_origin(&endpoint.base);
         let anywhere = may_be_inside(settings, url, endpoint);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (url.tls, url.authority.clone(), own, anywhere);
+        let key = Key { tls: url.tls, authority: url.authority.clone(), own, anywhere };
         if let Some(agent) = made.get(&key) {
             return Ok(agent.clone());
         }
