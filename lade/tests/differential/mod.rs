@@ -14,7 +14,7 @@ use readers::{listed, of_python, ours};
 use crate::support::Scratch;
 
 /// Of each seed an archive, and that archive broken in some ways.
-const SEEDS: u64 = 250;
+const SEEDS: u64 = 400;
 const BROKEN: u64 = 6;
 const READERS: [&str; 3] = ["tar", "bsdtar", "python3"];
 

@@ -24,7 +24,8 @@ pub(super) fn ours(bytes: &[u8]) -> Option<Vec<String>> {
         let Some(entry) = reader.next_entry().ok()? else { return Some(lines) };
         while !reader.data().ok()?.is_empty() {}
         // The unpacker refuses it.
-        if entry.path.is_empty() {
+        let links = matches!(entry.kind, Kind::HardLink | Kind::Symlink);
+        if entry.path.is_empty() || links && entry.link.is_empty() {
             return None;
         }
         let Entry { path, link, mode, uid, gid, size, major, minor, .. } = &entry;
