@@ -49,7 +49,7 @@ fn modes_are_not_the_callers() {
         let mut command = Command::new("sh");
         command.args(["-c", "umask $0; exec \"$@\"", umask]).arg(plain.get_program()).args(plain.get_args());
         command.args(["pull", "-q", &layout, "--name", "t"]);
-        assert!(command.status().unwrap().success());
+        assert!(command.output().unwrap().status.success());
         let flat = scratch.path(umask);
         scratch.ok(&["save", "t", "-o", &format!("dir:{}", flat.display())]);
         let mode = |name| fs::symlink_metadata(flat.join(name)).unwrap().permissions().mode() & 0o7777;

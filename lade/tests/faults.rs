@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 
@@ -182,7 +183,12 @@ impl<'a> Disk<'a> {
         let ret = unsafe { libc::ioctl(root.as_raw_fd(), EXT4_IOC_SHUTDOWN, &raw const NOLOGFLUSH) };
         assert_eq!(ret, 0, "{}", std::io::Error::last_os_error());
         drop(root);
-        nix::mount::umount2(&store, nix::mount::MntFlags::empty()).unwrap();
+        // A process that another test is about to start has a copy of that descriptor until it execs.
+        let start = Instant::now();
+        while let Err(e) = nix::mount::umount2(&store, nix::mount::MntFlags::empty()) {
+            assert!(e == nix::errno::Errno::EBUSY && start.elapsed() < Duration::from_secs(30), "{e}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.mount();
         let _ = fs::remove_file(store.join("unrelated"));
         // The machine is the same; after a real cut it would be another boot.
