@@ -19,6 +19,8 @@ use crate::spawn::hooks::{self, Kind, Place};
 use crate::spawn::{self, Child};
 use crate::spec::list;
 use crate::step::HookPoint;
+use crate::sys;
+use crate::sys::fs::{O_DIRECTORY, O_PATH};
 
 pub(super) fn of(spec: &Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };
@@ -117,7 +119,12 @@ impl spawn::Host for Hooks<'_> {
                 let cgroup = self.made.cgroup();
                 // What a user's systemd would have to move stays outside.
                 let join = if cgroup.is_users() { Join::default() } else { cgroup.join()? };
-                let place = Place::Container { init, namespaces, join: &join, dir: &rootfs };
+                // Of a user's own container it may not be opened, nor need it be.
+                let root = format!("/proc/{}/root", child.pid);
+                let root =
+                    CString::new(root).ok().and_then(|root| sys::fs::open(&root, O_PATH | O_DIRECTORY).ok());
+                let root = root.as_ref().map(AsFd::as_fd);
+                let place = Place::Container { init, root, namespaces, join: &join, dir: &rootfs };
                 let document = document(self.state, Status::Creating, pid);
                 hooks::run(of(self.spec, Kind::CreateContainer), Kind::CreateContainer, &document, place)
             }
