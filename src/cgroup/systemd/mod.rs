@@ -7,6 +7,9 @@
 mod connection;
 mod wire;
 
+#[cfg(fuzzing)]
+pub use wire::fuzz;
+
 use connection::{Answer, Connection, Failed};
 use wire::Writer;
 
