@@ -239,6 +239,8 @@ impl Subject {
                 let state: Value = serde_json::from_str(&done.stdout()).unwrap_or_default();
                 (state["status"] != "running" || state["id"] != json!(self.c.id)).then(|| state.to_string())
             }
+            // One that cannot be looked at is left out with a warning, and the others are told.
+            List if done.stderr().contains(&format!("unable to list container {}", self.c.id)) => None,
             List => self.tells(done, &format!("\"id\":\"{}\"", self.c.id)),
             Ps => self.tells(done, &self.c.pid().to_string()),
             Events => self.tells(done, "\"pids\":{\"current\":1"),
