@@ -11,6 +11,7 @@ use crate::sys::{self, Errno};
 /// A file of the kernel with a line a process or a device; more would not be a cgroup's.
 const FILE_LIMIT: usize = 64 << 20;
 
+#[derive(Debug)]
 pub(super) struct Dir {
     controllers: String,
     /// Where the hierarchy is mounted, or a directory of it.

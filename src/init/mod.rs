@@ -79,7 +79,7 @@ struct Init<'p> {
 /// Performs the plan. Returns to nobody.
 pub fn run(mut work: Work, given: Given, channel: InitEnd) -> ! {
     if let Some(birth) = &work.birth {
-        birth::come_into_being(birth, work.dumpable_for_maps, &given, &channel);
+        birth::come_into_being(birth, work.dumpable_for_parent, &given, &channel);
     }
     let exec = work.exec();
     let fds = given.requests.iter().chain(&given.tasks).chain(&given.times).map(AsRawFd::as_raw_fd);
@@ -147,7 +147,7 @@ impl<'p> Init<'p> {
         }
         // The container's root may trace this process from the moment it shares a pid namespace
         // (CVE-2016-9962); exec of the program makes it dumpable again.
-        if !self.work.dumpable_for_maps {
+        if !self.work.dumpable_for_parent {
             sys::process::set_dumpable(false)?;
         }
         Ok(())
