@@ -41,11 +41,11 @@ impl Cgroup {
     }
 
     /// systemd removes the cgroup of a unit that it stops, and forgets the unit. One without a cgroup has
-    /// ended by itself.
+    /// ended by itself; but on v1 nothing tells systemd of the end of the last process.
     pub(super) fn stop_unit(&self) -> Result<()> {
-        let (Some(unit), [dir]) = (&self.unit, self.dirs.as_slice()) else { return Ok(()) };
+        let (Some(unit), Some(dir)) = (&self.unit, self.of_systemd()) else { return Ok(()) };
         match dir.open("", O_RDONLY | O_DIRECTORY) {
-            Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
+            Err(Errno::ENOENT | Errno::ENODEV) if self.v2().is_some() => Ok(()),
             _ => systemd::stop(unit, dir.relative()),
         }
     }

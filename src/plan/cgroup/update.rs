@@ -52,9 +52,7 @@ pub fn update(saved: &Value, mut request: Value, version: Version) -> Result<Upd
     drop_unset(&mut request);
     let request: LinuxResources = typed(&request)?;
     let mut limits = limits(Some(&request), version)?;
-    if version == Version::V2 {
-        limits.with_properties(Some(&request), Bus::System);
-    }
+    limits.with_properties(Some(&request), Bus::System, version);
     Ok(Update { limits, devices: Devices::plan(crate::spec::list(old.devices()))?, resources })
 }
 
