@@ -22,7 +22,10 @@ pub enum Report {
         fd: i32,
         step: usize,
     },
-    Ready,
+    /// So many paths that were to be masked or made read-only are not there.
+    Ready {
+        absent: usize,
+    },
     /// Init's pid, told by the process that it was born through.
     Born(i32),
     Failed(Failure),
@@ -91,6 +94,17 @@ impl ParentEnd {
         }
     }
 
+    /// Has a report come, or the end?
+    pub fn has_come(&self) -> Result<bool> {
+        let [ready] = sys::signal::poll([Some(self.0.as_fd())], [false], 0)?;
+        Ok(ready.readable || ready.hangup)
+    }
+
+    /// From here on `receive` gives up with EAGAIN after so long.
+    pub fn lose_patience_after(&self, time: std::time::Duration) -> Result<()> {
+        sys::packet::lose_patience_after(self.0.as_fd(), time)
+    }
+
     pub fn send(&self, order: Order) -> Result<()> {
         let byte = match order {
             Order::Go => 1,
@@ -150,7 +164,7 @@ fn encode(report: &Report) -> [u8; SIZE] {
         Report::Hooks(HookPoint::CreateRuntime) => [2, 0, 0, 0, 0],
         Report::Hooks(HookPoint::CreateContainer) => [3, 0, 0, 0, 0],
         Report::SeccompFd(fd) => [4, fd, 0, 0, 0],
-        Report::Ready => [5, 0, 0, 0, 0],
+        Report::Ready { absent } => [5, absent as i32, 0, 0, 0],
         Report::Mount { fd, step } => [8, fd, step as i32, 0, 0],
         Report::Cgroup => [7, 0, 0, 0, 0],
         Report::Born(pid) => [9, pid, 0, 0, 0],
@@ -186,7 +200,7 @@ fn decode(packet: &[u8; SIZE]) -> Result<Report> {
         2 => Report::Hooks(HookPoint::CreateRuntime),
         3 => Report::Hooks(HookPoint::CreateContainer),
         4 => Report::SeccompFd(word(1)),
-        5 => Report::Ready,
+        5 => Report::Ready { absent: word(1) as usize },
         7 => Report::Cgroup,
         9 => Report::Born(word(1)),
         8 => Report::Mount { fd: word(1), step: word(2) as usize },
@@ -226,7 +240,7 @@ mod tests {
             Report::Hooks(HookPoint::CreateContainer),
             Report::SeccompFd(9),
             Report::Mount { fd: 9, step: 70_000 },
-            Report::Ready,
+            Report::Ready { absent: 3 },
             Report::Born(9),
             failed(Note::None),
             failed(Note::Kernel([b'x'; 96])),

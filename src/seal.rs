@@ -59,7 +59,12 @@ pub fn enter() -> Result<()> {
     }
     let copy = sys::fs::memfd(c"tare").or_unable(|| "make the sealed copy of the runtime".into())?;
     copy_all(&copy, &own).or_unable(|| "copy the runtime's binary".into())?;
-    sys::fs::seal(copy.as_fd()).or_unable(|| "seal the runtime's copy".into())?;
+    let unable = || "seal the runtime's copy".to_owned();
+    sys::fs::seal(copy.as_fd()).or_unable(unable)?;
+    // Or it would find itself to be no copy, and make the next.
+    if !sys::fs::is_sealed(copy.as_fd()).or_unable(unable)? {
+        return Err(Error::not_in_force(unable()));
+    }
     let args = ExecArgs::new(std::env::args_os().filter_map(c_string).collect());
     let env = std::env::vars_os().filter_map(|(name, value)| {
         let (mut variable, value) = (name.into_vec(), value.into_vec());

@@ -305,6 +305,8 @@ pub struct Identity {
     /// None: setgroups(2) is not to be had here, and nothing is changed.
     pub groups: Option<Vec<u32>>,
     pub umask: Option<u32>,
+    /// By init itself, as the parent, which reads the rest back, numbers them otherwise.
+    pub read_back: bool,
     pub caps: Option<CapPlan>,
 }
 

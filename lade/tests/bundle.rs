@@ -2,7 +2,7 @@
 //! Bundles: the conversion of the image config, hostile passwd files, and that what is made can be unmade.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -102,6 +102,85 @@ fn flags_have_the_last_word() {
 }
 
 #[test]
+fn flags_for_what_an_image_does_not_say() {
+    let scratch = Scratch::new();
+    assert!(scratch.pull(&image(json!({"Cmd": ["c"], "WorkingDir": "/w", "Volumes": {"/v": {}}})), "t").ok);
+    let made = spec(&scratch, &["--copy"]);
+    assert_eq!((&made["process"]["terminal"], &made["process"]["cwd"]), (&json!(false), &json!("/w")));
+    assert_eq!(made["process"]["noNewPrivileges"], true);
+    let bind = "type=bind,source=/src,destination=/v,readonly";
+    let made = spec(
+        &scratch,
+        &[
+            "--workdir",
+            "sub",
+            "--terminal",
+            "--volume",
+            "/a:/b",
+            "--mount",
+            "type=tmpfs,destination=/t",
+            "--mount",
+            bind,
+            "--allow-new-privileges",
+            "--network",
+            "/proc/1/ns/net",
+            "--user",
+            "app:extra",
+            "--env",
+            "HOME",
+            "--env",
+            "NOT_SET",
+        ],
+    );
+    assert_eq!((&made["process"]["terminal"], &made["process"]["cwd"]), (&json!(true), &json!("/sub")));
+    assert_eq!(made["process"]["noNewPrivileges"], false);
+    assert_eq!(made["process"]["user"], json!({"uid": 1000, "gid": 2000}));
+    let env = made["process"]["env"].as_array().unwrap();
+    assert!(env.contains(&json!("TERM=xterm")));
+    assert!(env.contains(&json!(format!("HOME={}", scratch.path("home").display()))));
+    assert!(!made["process"]["env"].to_string().contains("NOT_SET"));
+    let mounts = made["mounts"].as_array().unwrap();
+    let at = |place: &str| mounts.iter().find(|m| m["destination"] == place).unwrap().clone();
+    assert_eq!((&at("/b")["source"], &at("/b")["options"]), (&json!("/a"), &json!(["rbind"])));
+    assert_eq!((&at("/v")["source"], &at("/v")["options"]), (&json!("/src"), &json!(["rbind", "ro"])));
+    assert_eq!((&at("/t")["type"], &at("/t")["options"]), (&json!("tmpfs"), &json!(["nosuid", "nodev"])));
+    let namespaces = made["linux"]["namespaces"].as_array().unwrap();
+    assert!(namespaces.contains(&json!({"type": "network", "path": "/proc/1/ns/net"})));
+    let dir = scratch.path("b");
+    for (flags, text) in [
+        (["--network", "bridge"], "neither none, host nor a path"),
+        (["--cpus", "0"], "not a number above zero"),
+        (["--user", "nobody-here"], "no user"),
+        (["--cap-add", "all"], "by name"),
+        (["--volume", "/a"], "expected SRC:DST"),
+        (["--mount", "type=nfs,destination=/x"], "neither bind nor tmpfs"),
+        (["--memory", "lots"], "invalid size"),
+    ] {
+        scratch.refused(&[&["bundle", "t", dir.to_str().unwrap()][..], &flags].concat(), text);
+        assert!(!dir.exists());
+    }
+}
+
+/// A copy is no mount, and has a rootfs of its own.
+#[test]
+fn copies_are_not_mounts() {
+    let scratch = Scratch::new();
+    assert!(scratch.pull(&image(json!({"Cmd": ["c"]})), "t").ok);
+    let mounted = |name: &str| {
+        let dir = scratch.path(name).join("rootfs").display().to_string();
+        fs::read_to_string("/proc/self/mountinfo").unwrap().contains(&format!(" {dir} "))
+    };
+    scratch.ok(&["bundle", "t", scratch.path("m").to_str().unwrap()]);
+    scratch.ok(&["bundle", "--copy", "t", scratch.path("c").to_str().unwrap()]);
+    assert!(mounted("m") && !mounted("c"));
+    fs::write(scratch.path("c/rootfs/etc/passwd"), "mine").unwrap();
+    assert_ne!(fs::read(scratch.path("m/rootfs/etc/passwd")).unwrap(), b"mine");
+    scratch.ok(&["verify", "--deep"]);
+    scratch.ok(&["bundle", "--remove", scratch.path("m").to_str().unwrap()]);
+    assert!(!mounted("m"));
+}
+
+#[test]
 fn u19_hostile_passwd_files_end() {
     let fifo = Tar::new().dir("etc").entry(header(b"etc/passwd", b'6'), b"");
     let zero = Tar::new()
@@ -163,6 +242,15 @@ fn what_lade_makes_is_private() {
     assert!(scratch.pull(&image(json!({"Cmd": ["x"]})), "t").ok);
     scratch.ok(&["bundle", "t", scratch.path("b").to_str().unwrap()]);
     assert_eq!((mode("store"), mode("b")), (0o700, 0o700));
+    // A directory that hands its group on does not hand it to what is unpacked.
+    fs::create_dir(scratch.path("staff")).unwrap();
+    std::os::unix::fs::chown(scratch.path("staff"), None, Some(50)).unwrap();
+    fs::set_permissions(scratch.path("staff"), fs::Permissions::from_mode(0o2775)).unwrap();
+    let (store, copy) = (scratch.path("staff/store"), scratch.path("staff/copy"));
+    let layout = format!("oci:{}", scratch.path("layout").display());
+    scratch.ok(&["pull", "-q", "--root", store.to_str().unwrap(), &layout, "--name", "t"]);
+    scratch.ok(&["bundle", "--root", store.to_str().unwrap(), "--copy", "t", copy.to_str().unwrap()]);
+    assert_eq!(fs::metadata(copy.join("rootfs/etc/passwd")).unwrap().gid(), 0);
     std::os::unix::fs::chown(scratch.path("store"), Some(1), None).unwrap();
     scratch.refused(&["ls"], "belongs to another user");
     std::os::unix::fs::chown(scratch.path("store"), Some(0), None).unwrap();

@@ -119,7 +119,7 @@ fn a_dry_run_fetches_nothing() {
     image().write_layout(&scratch.path("layout"));
     let layout = format!("oci:{}", scratch.path("layout").display());
     let ran = scratch.ok(&["pull", &layout, "--dry-run"]);
-    assert!(ran.err.contains("2 layers, 0 here"), "{}", ran.err);
+    assert!(ran.err.contains("2 layers, 0 here") && ran.err.contains(" free\n"), "{}", ran.err);
     scratch.assert_store_empty();
     scratch.refused(&["pull", &layout, "--max-size", "1"], "more than --max-size");
     scratch.refused(&["pull", &layout, "--platform", "linux/s390x/v1/x"], "invalid platform");

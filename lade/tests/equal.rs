@@ -3,7 +3,10 @@
 //! the tree that unpacking layer upon layer into one directory gives.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::Scratch;
 use crate::support::image::{Image, Tar, header};
@@ -26,6 +29,35 @@ pub(crate) fn both(layers: &[Tar], look: impl FnOnce(&Path)) -> String {
 
 pub(crate) fn names(root: &Path) -> Vec<String> {
     snapshot(root).into_keys().map(|k| String::from_utf8(k).unwrap()).filter(|k| !k.is_empty()).collect()
+}
+
+/// Whoever pulls, with whatever umask: a mode is the layer's.
+#[test]
+fn modes_are_not_the_callers() {
+    let file = |name: &str, kind: u8, mode| header(name.as_bytes(), kind).mode(mode);
+    let tar = Tar::new()
+        .entry(file("open", b'0', 0o666), b"x")
+        .entry(file("set-id", b'0', 0o6777), b"x")
+        .entry(file("dir", b'5', 0o2777), b"")
+        .entry(file("pipe", b'6', 0o622), b"")
+        .entry(file("null", b'3', 0o666).device(1, 3), b"");
+    let scratch = Scratch::new();
+    Image::new(&[tar]).write_layout(&scratch.path("layout"));
+    let layout = format!("oci:{}", scratch.path("layout").display());
+    for umask in ["000", "022", "077"] {
+        let plain = scratch.command();
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask $0; exec \"$@\"", umask]).arg(plain.get_program()).args(plain.get_args());
+        command.args(["pull", "-q", &layout, "--name", "t"]);
+        assert!(command.output().unwrap().status.success());
+        let flat = scratch.path(umask);
+        scratch.ok(&["save", "t", "-o", &format!("dir:{}", flat.display())]);
+        let mode = |name| fs::symlink_metadata(flat.join(name)).unwrap().permissions().mode() & 0o7777;
+        let modes = ["open", "set-id", "dir", "pipe", "null"].map(mode);
+        assert_eq!(modes, [0o666, 0o6777, 0o2777, 0o622, 0o666], "with umask {umask}");
+        scratch.ok(&["verify", "--deep"]);
+        scratch.ok(&["rm", "t"]);
+    }
 }
 
 #[test]

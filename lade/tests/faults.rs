@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 
@@ -85,11 +86,25 @@ fn killed_at(scratch: &Scratch, call: &str, n: usize, args: &[&str]) -> Option<(
     None
 }
 
+/// What there is under its name is whole, the next pull finds nothing in its way, and nothing is left over.
+fn sound(scratch: &Scratch, pull: &[&str]) {
+    scratch.ok(&["verify", "--deep"]);
+    scratch.ok(pull);
+    scratch.ok(&["verify", "--deep"]);
+    scratch.ok(&["rm", "t"]);
+    scratch.assert_store_empty();
+}
+
+/// `stacked` as a layout in the scratch directory; the source to pull it from.
+fn layout_of_stacked(scratch: &Scratch) -> String {
+    stacked().write_layout(&scratch.path("layout"));
+    format!("oci:{}", scratch.path("layout").display())
+}
+
 #[test]
 fn a_death_at_any_change_of_the_store_leaves_it_sound() {
     let scratch = Scratch::new();
-    stacked().write_layout(&scratch.path("layout"));
-    let layout = format!("oci:{}", scratch.path("layout").display());
+    let layout = layout_of_stacked(&scratch);
     let pull = ["pull", "-q", &layout, "--name", "t"];
     let mut deaths = 0;
     for call in [
@@ -114,12 +129,7 @@ fn a_death_at_any_change_of_the_store_leaves_it_sound() {
         let stride = if call == "openat" { 7 } else { 1 };
         for n in (1..).step_by(stride) {
             let ended = killed_at(&scratch, call, n, &pull).is_some();
-            // What there is under its name is whole, and the next pull finds nothing in its way.
-            scratch.ok(&["verify", "--deep"]);
-            scratch.ok(&pull);
-            scratch.ok(&["verify", "--deep"]);
-            scratch.ok(&["rm", "t"]);
-            scratch.assert_store_empty();
+            sound(&scratch, &pull);
             if !ended {
                 break;
             }
@@ -173,7 +183,12 @@ impl<'a> Disk<'a> {
         let ret = unsafe { libc::ioctl(root.as_raw_fd(), EXT4_IOC_SHUTDOWN, &raw const NOLOGFLUSH) };
         assert_eq!(ret, 0, "{}", std::io::Error::last_os_error());
         drop(root);
-        nix::mount::umount2(&store, nix::mount::MntFlags::empty()).unwrap();
+        // A process that another test is about to start has a copy of that descriptor until it execs.
+        let start = Instant::now();
+        while let Err(e) = nix::mount::umount2(&store, nix::mount::MntFlags::empty()) {
+            assert!(e == nix::errno::Errno::EBUSY && start.elapsed() < Duration::from_secs(30), "{e}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.mount();
         let _ = fs::remove_file(store.join("unrelated"));
         // The machine is the same; after a real cut it would be another boot.
@@ -190,28 +205,29 @@ fn run(command: &mut Command) {
 
 const CHANGES: [&str; 6] = ["rename", "fdatasync", "fsync", "syncfs", "unlink", "symlinkat"];
 
-#[test]
-fn a_power_cut_at_any_moment_leaves_whole_images() {
-    own_mounts(power_cut_anywhere);
+/// Runs `body` with a store on a disk of its own, and the command that pulls `stacked` into it as `t`.
+fn on_a_disk(body: fn(&Scratch, &Disk, &[&str])) {
+    own_mounts(move || {
+        let scratch = Scratch::new();
+        let layout = layout_of_stacked(&scratch);
+        let Some(disk) = Disk::new(&scratch) else { return };
+        body(&scratch, &disk, &["pull", "-q", &layout, "--name", "t"]);
+    });
 }
 
-fn power_cut_anywhere() {
-    let scratch = Scratch::new();
-    stacked().write_layout(&scratch.path("layout"));
-    let Some(disk) = Disk::new(&scratch) else { return };
-    let layout = format!("oci:{}", scratch.path("layout").display());
-    let pull = ["pull", "-q", &layout, "--name", "t"];
+#[test]
+fn a_power_cut_at_any_moment_leaves_whole_images() {
+    on_a_disk(power_cut_anywhere);
+}
+
+fn power_cut_anywhere(scratch: &Scratch, disk: &Disk, pull: &[&str]) {
     for call in CHANGES {
         for n in 1.. {
-            let ended = killed_at(&scratch, call, n, &pull).is_some();
+            let ended = killed_at(scratch, call, n, pull).is_some();
             disk.cut(n % 2 == 1);
             // A pull that has said it is done is on the disk.
             assert!(ended || !scratch.ok(&["ls", "-q"]).out.is_empty(), "{call} {n}: the image is lost");
-            scratch.ok(&["verify", "--deep"]);
-            scratch.ok(&pull);
-            scratch.ok(&["verify", "--deep"]);
-            scratch.ok(&["rm", "t"]);
-            scratch.assert_store_empty();
+            sound(scratch, pull);
             if !ended {
                 break;
             }
@@ -222,15 +238,11 @@ fn power_cut_anywhere() {
 /// A repair puts layers under a name that the index knows: no half of one may be taken for good.
 #[test]
 fn a_power_cut_during_a_repair_is_noticed() {
-    own_mounts(power_cut_during_a_repair);
+    on_a_disk(power_cut_during_a_repair);
 }
 
-fn power_cut_during_a_repair() {
-    let scratch = Scratch::new();
-    stacked().write_layout(&scratch.path("layout"));
-    let Some(disk) = Disk::new(&scratch) else { return };
-    let layout = format!("oci:{}", scratch.path("layout").display());
-    scratch.ok(&["pull", "-q", &layout, "--name", "t"]);
+fn power_cut_during_a_repair(scratch: &Scratch, disk: &Disk, pull: &[&str]) {
+    scratch.ok(pull);
     for call in ["rename", "unlink", "flock"] {
         for n in 1.. {
             for layer in fs::read_dir(scratch.path("store/layers")).unwrap() {
@@ -239,7 +251,7 @@ fn power_cut_during_a_repair() {
             }
             run(Command::new("sync").arg("--file-system").arg(scratch.path("store")));
             let repair = ["verify", "--deep", "--repair"];
-            let ended = killed_at(&scratch, call, n, &repair).is_some();
+            let ended = killed_at(scratch, call, n, &repair).is_some();
             disk.cut(true);
             // Each layer that has its name is the old one, with the damage done above, or the new one.
             for layer in fs::read_dir(scratch.path("store/layers")).unwrap() {

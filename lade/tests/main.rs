@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! lade's tests drive the program itself: crafted layers, a hostile registry on loopback, real mounts. They need root,
-//! strace and util-linux, and no network.
+//! lade's tests drive the program itself: crafted layers, a hostile registry on loopback, real mounts. They need root, the
+//! packages that hack/test installs, and no network.
 #![allow(clippy::unwrap_used)]
 
 mod bundle;
 mod commands;
+mod differential;
 mod disputed;
 mod equal;
 mod faults;
+mod flags;
 mod network;
 mod registry;
 mod rootless;

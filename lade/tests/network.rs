@@ -82,6 +82,24 @@ fn proxies_of_the_environment_are_used() {
     assert_eq!(asked.lock().unwrap().len(), before);
 }
 
+/// What names mean is the proxy's to know, and the proxy itself may be on this machine.
+#[test]
+fn redirects_lead_through_the_proxy_too() {
+    let server = Server::with_image(&image(), |request, r| {
+        if request.target.contains("/blobs/") && request.headers["host"].starts_with("registry.") {
+            let to = format!("http://elsewhere.invalid:5000{}", request.target);
+            return Response::new(307, b"").header("location", &to);
+        }
+        r
+    });
+    let (port, asked) = proxy(&server);
+    let through = format!("http://127.0.0.1:{port}");
+    let plain = ["--plain-http", NOWHERE];
+    let ran = pull_with(&Scratch::new(), &[("HTTP_PROXY", &through)], NOWHERE, &plain);
+    assert!(ran.ok, "{}", ran.err);
+    assert!(asked.lock().unwrap().iter().any(|a| a.to_lowercase().starts_with("connect elsewhere.invalid")));
+}
+
 #[test]
 fn registries_conf_rewrites_blocks_and_chooses() {
     let (scratch, main, mirror) = (Scratch::new(), server(), server());

@@ -204,3 +204,52 @@ fn helpers_and_files_give_credentials() {
     let ran = finished(command.output().unwrap());
     assert!(ran.ok, "{}", ran.err);
 }
+
+/// Each place that is more the user's own than the last, and the flags after all of them.
+#[test]
+fn credentials_are_found_where_others_keep_them() {
+    let scratch = Scratch::new();
+    let server = Server::with_image(&image(), |request, r| match request.headers.get("authorization") {
+        Some(_) => r,
+        None => Response::new(401, b"").header("www-authenticate", "Basic realm=\"x\""),
+    });
+    let (host, name) = (server.host(), format!("{}/repo:t", server.host()));
+    let at = |place: &str| scratch.path(place);
+    let mut env: Vec<(&str, std::path::PathBuf)> = Vec::new();
+    let mut flags: Vec<String> = Vec::new();
+    for (user, file, variable, place) in [
+        ("one", "home/.docker/config.json", "", ""),
+        ("two", "docker/config.json", "DOCKER_CONFIG", "docker"),
+        ("three", "home/.config/containers/auth.json", "", ""),
+        ("four", "config/containers/auth.json", "XDG_CONFIG_HOME", "config"),
+        ("five", "run/containers/auth.json", "XDG_RUNTIME_DIR", "run"),
+        ("six", "auth.json", "REGISTRY_AUTH_FILE", "auth.json"),
+        ("seven", "other.json", "--authfile", "other.json"),
+        ("eight", "", "--creds", "eight:x"),
+    ] {
+        if !file.is_empty() {
+            fs::create_dir_all(at(file).parent().unwrap()).unwrap();
+            let entry =
+                format!(r#"{{"auths": {{"{host}/repo": {{"username": "{user}", "password": "x"}}}}}}"#);
+            fs::write(at(file), entry).unwrap();
+        }
+        match variable {
+            "--creds" => flags = vec![variable.into(), place.into()],
+            "--authfile" => flags = vec![variable.into(), at(place).display().to_string()],
+            "" => {}
+            _ => env.push((variable, at(place))),
+        }
+        let mut command = scratch.command();
+        command
+            .envs(env.iter().map(|(k, v)| (k, v)))
+            .args(["pull", "-q", "--plain-http", &host, &name])
+            .args(&flags);
+        let ran = finished(command.output().unwrap());
+        assert!(ran.ok, "{user}: {}", ran.err);
+        let last = server.requests().pop().unwrap().headers["authorization"].clone();
+        use base64::Engine;
+        let wanted = base64::prelude::BASE64_STANDARD.encode(format!("{user}:x"));
+        assert_eq!(last, format!("Basic {wanted}"), "not those of {user}");
+    }
+    scratch.refused(&["pull", "--anonymous", "--plain-http", &host, &name], "answered 401");
+}

@@ -128,6 +128,18 @@ fn split(path: &str) -> Option<(&str, &str)> {
     path.rsplit_once('/').filter(|(parent, _)| clean && !parent.is_empty())
 }
 
+/// Whatever the path, it stays below where it starts.
+#[cfg(fuzzing)]
+pub fn fuzz(path: &str) {
+    if let Ok(inside) = inside(path) {
+        let clean = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        assert!(inside.is_empty() || inside.split('/').all(clean), "{inside}");
+    }
+    if let Some((parent, name)) = split(path) {
+        assert!(path.starts_with('/') && !name.contains('/') && !format!("{parent}/").contains("/../"));
+    }
+}
+
 impl Cgroup {
     /// That of a systemd unit, if there is one.
     pub fn of_unit(self, unit: Option<&Unit>) -> Cgroup {
@@ -137,6 +149,15 @@ impl Cgroup {
     pub fn join(&self) -> Result<Join> {
         let mut join = Join::default();
         for dir in &self.dirs {
+            dir.open_join(&mut join)?;
+        }
+        Ok(join)
+    }
+
+    /// Those of v1, and the v2 cgroup that a process is in by now.
+    pub fn join_with(&self, pid: i32) -> Result<Join> {
+        let mut join = join_process(pid)?;
+        for dir in self.dirs.iter().filter(|dir| !dir.is_unified()) {
             dir.open_join(&mut join)?;
         }
         Ok(join)
@@ -163,6 +184,23 @@ impl Cgroup {
     /// Controllers to the absolute path of the directory, as a container's state has them.
     pub fn paths(&self) -> BTreeMap<String, String> {
         self.dirs.iter().map(|dir| (dir.controllers().to_owned(), dir.path())).collect()
+    }
+
+    /// Those of v1 have to be joined by a write, which can be read back.
+    pub fn has_v1(&self) -> bool {
+        self.dirs.iter().any(|dir| !dir.is_unified())
+    }
+
+    /// Is a process in each of those of v1, by its /proc/PID/cgroup?
+    pub fn has(&self, text: &str) -> bool {
+        let its = cgroup::of_process(text);
+        let is_in = |dir: &Dir| {
+            let of = |(controllers, _): &&(String, String)| controllers == dir.controllers();
+            its.iter().find(of).is_some_and(|(_, path)| {
+                path.strip_suffix(dir.relative()).is_some_and(|above| above.ends_with('/'))
+            })
+        };
+        self.dirs.iter().filter(|dir| !dir.is_unified()).all(is_in)
     }
 
     /// The directory with a controller's files: on v2 there is but one.

@@ -61,8 +61,15 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     };
     let doing = |error: Error| error.context("unable to start container process");
     let cgroup = cgroup.as_ref();
-    let mut host = NoHooks { state: &state, status: Status::Running, plan: &plan, cgroup, fallback };
-    let mut child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
+    let mut host = NoHooks {
+        state: &state,
+        status: Status::Running,
+        plan: &plan,
+        cgroup,
+        fallback,
+        waits: options.ignore_paused,
+    };
+    let child = spawn::start(&plan, materials, &mut host).map_err(doing)?;
     if let Some(record) = &state.resctrl {
         resctrl::join(&record.group, record.monitor.as_deref(), child.pid)
             .or_unable(|| format!("join the resctrl group {}", record.group))?;
@@ -74,14 +81,14 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
         console::send(path, b"setns", child.pidfd.as_fd())?;
     }
     let master = console.kept.as_ref().map(spawn::receive_master).transpose()?;
-    child.go_and_execute(&plan).map_err(doing)?;
+    child.go_and_execute(&plan, || spawn::Host::is_paused(&host)).map_err(doing)?;
     timings::mark("let it execute");
     timings::tell()?;
     let Some(foreground) = foreground else {
         child.keep();
         return Ok(0);
     };
-    Ok(foreground.stay(&mut child, master)?.code())
+    Ok(foreground.stay(&child, master)?.code())
 }
 
 /// The container's init, alive; or why nothing can be executed.
@@ -95,7 +102,7 @@ fn running(
     match container.status(state).or_paused(frozen) {
         Status::Stopped => return Err(Error::new("cannot exec in a stopped container")),
         Status::Paused if !ignore_paused => {
-            return Err(Error::new("cannot exec in a paused container (use --ignore-paused to override)"));
+            return Err(Error::new(spawn::PAUSED));
         }
         Status::Creating => return Err(Error::new("cannot exec in a container that is still being created")),
         Status::Created | Status::Running | Status::Paused => {}
@@ -129,7 +136,7 @@ pub(super) fn join(cgroup: Option<&Cgroup>, fallback: Option<i32>) -> Result<Joi
     let joined = match (cgroup.join(), fallback) {
         // A container may have moved itself into another v2 cgroup, and its own be gone.
         (Err(error), Some(init)) if error.errno() == Some(Errno::ENOENT) => {
-            cgroup::join_process(init).map_err(|_| error)
+            cgroup.join_with(init).map_err(|_| error)
         }
         (joined, _) => joined,
     };
@@ -243,6 +250,8 @@ pub(super) struct NoHooks<'a> {
     pub(super) status: Status,
     pub(super) plan: &'a Plan,
     pub(super) cgroup: Option<&'a Cgroup>,
+    /// For the container to be resumed, when it is paused.
+    pub(super) waits: bool,
     /// Whose v2 cgroup will do where the container's own takes no process.
     pub(super) fallback: Option<i32>,
 }
@@ -260,8 +269,16 @@ impl spawn::Host for NoHooks<'_> {
         agent::tell(self.plan.seccomp_agent.as_ref(), self.state, self.status, child.pid, &listener)
     }
 
+    fn cgroups(&self) -> Option<&Cgroup> {
+        self.cgroup
+    }
+
     fn container(&self) -> Option<i32> {
         Some(self.state.init?.pid)
+    }
+
+    fn is_paused(&self) -> bool {
+        !self.waits && self.cgroup.is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
     }
 
     fn other_cgroup(&mut self) -> Option<Join> {

@@ -57,8 +57,8 @@ pub(super) struct UserFlag {
 }
 
 pub(super) fn command() -> Command {
-    let usage = "[options] <container-id> <command> [arguments]\n       \
-                 tare exec [options] --process FILE <container-id>";
+    let usage = "[options] <container-id> <command> [arguments]\n\
+                 [options] --process FILE <container-id>";
     flags::command("exec", "Run another process in a container", usage)
         .arg(value("process", "FILE", "JSON file with the whole process object").short('p'))
         .arg(value("cwd", "DIR", "working directory in the container"))

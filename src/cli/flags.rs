@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use super::version::program;
 use crate::error::{Error, Result};
 use crate::spec::c_string;
 use crate::timings;
@@ -13,11 +14,12 @@ use crate::timings;
 /// The one positional of clap's that holds all arguments: each command counts its own.
 const ARGUMENTS: &str = "arguments";
 
-/// A command of tare's: `usage` is what follows its name.
+/// A command of tare's: `usage` is what follows its name, a line for each form.
 pub(super) fn command(name: &'static str, about: &'static str, usage: &str) -> Command {
+    let forms: Vec<_> = usage.lines().map(|form| format!("{} {name} {form}", program())).collect();
     Command::new(name)
         .about(about)
-        .override_usage(format!("tare {name} {usage}"))
+        .override_usage(forms.join("\n       "))
         .no_binary_name(true)
         .disable_help_flag(true)
         .disable_version_flag(true)

@@ -6,6 +6,7 @@ use std::path::{Component, PathBuf};
 use clap::{ArgMatches, Command};
 
 use super::flags::{self, switch, value};
+use super::version::program;
 use crate::bundle::absolute;
 use crate::container::{self, Container, ContainerId, Store};
 use crate::error::{Error, Result, While};
@@ -25,8 +26,9 @@ pub(super) struct Global {
 }
 
 pub(super) fn command() -> Command {
-    flags::command("", "Open Container Initiative runtime", "[global options] COMMAND [options] [ARGUMENTS]")
-        .override_usage("tare [global options] COMMAND [options] [ARGUMENTS]")
+    let usage = format!("{} [global options] COMMAND [options] [ARGUMENTS]", program());
+    flags::command("", "Open Container Initiative runtime", "")
+        .override_usage(usage)
         .arg(switch("debug", "log more than errors and warnings"))
         .arg(value("log", "FILE", "append the log to FILE, not standard error"))
         .arg(value("log-format", "FORMAT", "format of the log: text or json"))

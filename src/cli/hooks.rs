@@ -9,7 +9,7 @@ use oci_spec::runtime::{Hook, Spec};
 
 use super::agent;
 use super::document::document;
-use crate::cgroup::{Join, Made, resctrl};
+use crate::cgroup::{Cgroup, Join, Made, resctrl};
 use crate::container::{State, Status};
 use crate::error::Result;
 use crate::log;
@@ -122,6 +122,10 @@ impl spawn::Host for Hooks<'_> {
                 hooks::run(of(self.spec, Kind::CreateContainer), Kind::CreateContainer, &document, place)
             }
         }
+    }
+
+    fn cgroups(&self) -> Option<&Cgroup> {
+        Some(self.made.cgroup())
     }
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {

@@ -177,14 +177,14 @@ pub(super) fn launch(
         let notify = if mode == Mode::Create { None } else { notify::bind(&container)? };
         Ok((child, made, notify, master))
     });
-    let (mut child, made, notify, master) = match started {
+    let (child, made, notify, master) = match started {
         Ok(started) => started,
         Err(error) => return Err(give_up(container, &spec, &state, error)),
     };
     let went = match mode {
         Mode::Create => child.go(),
         Mode::Run { .. } => start_container::run(&spec, &state, child.pidfd.as_fd())
-            .and_then(|()| child.go_and_execute(&plan)),
+            .and_then(|()| child.go_and_execute(&plan, || false)),
     };
     if let Err(error) = went {
         drop(child);

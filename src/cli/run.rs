@@ -66,7 +66,7 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     let mode = Mode::Run { detach: options.detach };
     let prepared = launch::prepare(global, &options.create, mode)?;
     let foreground = (!options.detach).then(|| Foreground::new(!options.no_subreaper)).transpose()?;
-    let mut launched = launch::launch(global, &options.create, prepared, mode)?;
+    let launched = launch::launch(global, &options.create, prepared, mode)?;
     let pid = launched.child.pid;
     let poststart = hooks::run(&launched.spec, Kind::Poststart, &launched.state, Status::Running, pid);
     if let Err(error) = poststart {
@@ -76,7 +76,7 @@ fn run_container(global: &Global, options: &RunOptions) -> Result<i32> {
     // `kill`, `exec` and `delete` must not wait for a container that we only watch.
     let container = launched.container.unlock();
     let watched = notify::pass_ready(launched.notify, pid, launched.child.pidfd.as_fd())
-        .and_then(|()| foreground.as_ref().map(|f| f.stay(&mut launched.child, launched.master)).transpose());
+        .and_then(|()| foreground.as_ref().map(|f| f.stay(&launched.child, launched.master)).transpose());
     // A container that nobody watches any more, and that nobody was told of, must not stay.
     let lock = || container.lock("run").or_else(|_| global.container(&options.create.id)?.lock("run"));
     let code = match watched {

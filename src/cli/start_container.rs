@@ -64,8 +64,9 @@ fn start_inside(
         streams: Some(streams),
     };
     let cgroup = cgroup.as_ref();
-    let mut host = NoHooks { state, status: Status::Created, plan: &plan, cgroup, fallback: None };
+    let mut host =
+        NoHooks { state, status: Status::Created, plan: &plan, cgroup, fallback: None, waits: true };
     let child = spawn::start(&plan, materials, &mut host)?;
-    child.go_and_execute(&plan)?;
+    child.go_and_execute(&plan, || false)?;
     child.hand_over()
 }

@@ -67,7 +67,7 @@ const JOINED: &[&str] = &[
 ];
 
 pub fn read() -> Result<Cgroups> {
-    let own = own_cgroups(&contents("/proc/self/cgroup")?);
+    let own = of_process(&contents("/proc/self/cgroup")?);
     if is(ROOT, CGROUP2_MAGIC)? {
         return unified(own);
     }
@@ -99,7 +99,7 @@ pub fn read() -> Result<Cgroups> {
 
 /// Where the v2 cgroup of a process is, on a hybrid host too; None on one that has no v2.
 pub fn unified_of(pid: i32) -> Result<Option<String>> {
-    let own = own_cgroups(&contents(&format!("/proc/{pid}/cgroup"))?);
+    let own = of_process(&contents(&format!("/proc/{pid}/cgroup"))?);
     let own = own.into_iter().find(|(controllers, _)| controllers.is_empty());
     let mount = first([ROOT.to_owned(), format!("{ROOT}/unified")], |mount| is(mount, CGROUP2_MAGIC))?;
     Ok(mount.zip(own).map(|(mount, (_, path))| mount + &path))
@@ -120,7 +120,7 @@ fn unified(own: Vec<(String, String)>) -> Result<Cgroups> {
 }
 
 /// The lines `ID:CONTROLLERS:PATH` of cgroups(7), without the ids.
-fn own_cgroups(text: &str) -> Vec<(String, String)> {
+pub fn of_process(text: &str) -> Vec<(String, String)> {
     text.lines()
         .filter_map(|line| {
             let mut fields = line.splitn(3, ':').skip(1);
@@ -171,7 +171,8 @@ fn in_mountinfo(mountinfo: &str, controllers: &str, own: &str) -> Option<(String
             return None;
         }
         let mut fields = mount.split(' ').skip(3);
-        let (root, point) = (unescape(fields.next()?), unescape(fields.next()?));
+        let text = |field: &str| String::from_utf8_lossy(&unescape(field.as_bytes())).into_owned();
+        let (root, point) = (text(fields.next()?), text(fields.next()?));
         let below = if root == "/" { Some(own) } else { own.strip_prefix(root.as_str()) };
         let below = below.filter(|path| path.is_empty() || path.starts_with('/'));
         // Outside of what is mounted here: the nearest place that can be named is the mount itself.
@@ -181,9 +182,9 @@ fn in_mountinfo(mountinfo: &str, controllers: &str, own: &str) -> Option<(String
 }
 
 /// Space, tab, newline and backslash come as three octal digits.
-fn unescape(field: &str) -> String {
+pub fn unescape(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
-    let mut bytes = field.as_bytes();
+    let mut bytes = field;
     while let [first, rest @ ..] = bytes {
         let octal = rest.get(..3).filter(|_| *first == b'\\').and_then(|d| std::str::from_utf8(d).ok());
         if let Some(byte) = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
@@ -194,7 +195,7 @@ fn unescape(field: &str) -> String {
             bytes = rest;
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 fn contents(path: &str) -> Result<String> {
@@ -215,15 +216,23 @@ fn is(path: &str, magic: u64) -> Result<bool> {
     }
 }
 
+/// Whatever the tables of cgroups and mounts.
+#[cfg(fuzzing)]
+pub fn fuzz(text: &str) {
+    for (controllers, own) in of_process(text) {
+        let _ = in_mountinfo(text, &controllers, &own);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn own_cgroups_keep_colons_in_paths() {
+    fn cgroups_keep_colons_in_paths() {
         let text = "4:memory:/a:b\n3:cpu,cpuacct:/\n1:name=systemd:/x\n0::/y\n";
         let expected = [("memory", "/a:b"), ("cpu,cpuacct", "/"), ("name=systemd", "/x"), ("", "/y")];
-        assert_eq!(own_cgroups(text), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert_eq!(of_process(text), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 
 use std::os::fd::AsFd;
 
-use crate::channel::{Failure, InitEnd, Note, Order, Report};
+use super::Fault;
+use super::membership::hide;
+use crate::channel::{Failure, InitEnd, Order, Report};
 use crate::sys;
 use crate::sys::process::{self, Cloned, Kin};
 use crate::work::{Birth, Given};
@@ -12,14 +14,15 @@ use crate::work::{Birth, Given};
 /// say before anything is done. In a pid namespace that others live in init is never seen dumpable, nor as any
 /// program but its own (CVE-2016-9962, CVE-2019-5736).
 pub(super) fn come_into_being(birth: &Birth, dumpable: bool, given: &Given, channel: &InitEnd) {
-    let born = process::set_dumpable(dumpable).and_then(|()| enter(birth, given));
+    let hidden = if dumpable { process::set_dumpable(true).map_err(Fault::from) } else { hide() };
+    let born = hidden.and_then(|()| Ok(enter(birth, given)?));
     let report = match born {
         Ok(Cloned::Child) => match channel.receive() {
             Ok(Order::Go) => return,
             _ => process::exit_now(1),
         },
         Ok(Cloned::Parent { pid, .. }) => Report::Born(pid),
-        Err(errno) => Report::Failed(Failure { step: Failure::BIRTH, errno, note: Note::None }),
+        Err(Fault { errno, note }) => Report::Failed(Failure { step: Failure::BIRTH, errno, note }),
     };
     process::exit_now(i32::from(channel.send(&report).is_err()));
 }

@@ -71,8 +71,8 @@ fn executable(path: &CStr) -> sys::Result<()> {
         return Err(Errno::EISDIR);
     }
     match fs::may_execute(path) {
-        // Not known before Linux 5.8: exec itself will tell.
-        Err(Errno::ENOSYS) => Ok(()),
+        // Not known before Linux 5.8, nor to all filters: exec itself will tell.
+        Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
         result => result,
     }
 }

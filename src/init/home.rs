@@ -109,3 +109,13 @@ impl Search<'_> {
         whole
     }
 }
+
+/// Whatever the passwd file: a home that ends, or none. False for anything else.
+#[cfg(fuzzing)]
+pub fn fuzz(passwd: &[u8], uid: u32) -> bool {
+    let mut home = [0; 64];
+    let mut search = Search { uid, home: &mut home, len: 0, field: 0, number: Some(0), fits: false };
+    let found = passwd.iter().any(|byte| search.take(*byte)) || search.finish();
+    let len = search.len;
+    !found || (home.starts_with(PREFIX) && home[len] == 0)
+}

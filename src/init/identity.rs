@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who the process becomes. Every change is read back: a call that an outer filter or a bug turned
-//! into nothing must not start a container as root (runc, crun and youki all would). The ids here, as they
-//! are known in this user namespace; the rest by the parent, at a glance (`spawn/verify.rs`).
+//! into nothing must not start a container as root (runc, crun and youki all would). By the parent at a glance
+//! (`spawn/verify`); here the ids, where the parent numbers them otherwise, and the limits.
 
 use std::ffi::CStr;
 use std::os::fd::AsRawFd;
 
-use super::{Done, Fault, Init, NOT_IN_FORCE};
+use super::{Done, Fault, Init, in_force, membership};
 use crate::channel::{Note, Report};
 use crate::step::{CapPlan, Identity};
 use crate::sys::cred::{self, CapSet};
@@ -20,6 +20,7 @@ impl Init<'_> {
     pub(super) fn set_limits(&mut self, limits: &[Limit]) -> Done {
         for (i, limit) in limits.iter().enumerate() {
             process::set_limit(0, limit).map_err(|errno| Fault { errno, note: Note::Item(i) })?;
+            in_force(process::limit(0, limit.resource)? == *limit)?;
         }
         Ok(())
     }
@@ -50,12 +51,12 @@ impl Init<'_> {
             cred::keep_caps(true)?;
         }
         if let Some(groups) = &identity.groups {
-            set_groups(groups)?;
+            set_groups(groups, identity.read_back)?;
         }
         cred::setresgid(identity.gid)?;
         cred::setresuid(identity.uid)?;
-        if !cred::ids_are(identity.uid, identity.gid)? {
-            return Err(NOT_IN_FORCE);
+        if identity.read_back {
+            in_force(cred::ids_are(identity.uid, identity.gid)?)?;
         }
         if let Some(caps) = &identity.caps {
             if leaves_root {
@@ -66,7 +67,7 @@ impl Init<'_> {
         if leaves_root {
             // The kernel drops both when ids change.
             process::set_parent_death_signal(libc::SIGKILL)?;
-            process::set_dumpable(false)?;
+            membership::hide()?;
         }
         Ok(())
     }
@@ -84,11 +85,11 @@ impl Init<'_> {
         self.in_working_directory = true;
         // CVE-2024-21626: a directory outside the root is told as "(unreachable)/...".
         let mut buffer = [0; 4096];
-        if sys::fs::getcwd(&mut buffer)?.starts_with(b"/") { Ok(()) } else { Err(NOT_IN_FORCE) }
+        in_force(sys::fs::getcwd(&mut buffer)?.starts_with(b"/"))
     }
 }
 
-fn set_groups(groups: &[u32]) -> Done {
+fn set_groups(groups: &[u32], read_back: bool) -> Done {
     match cred::setgroups(groups) {
         Ok(()) => {}
         // A user namespace whose maps an ordinary user wrote has setgroups denied: with none asked
@@ -96,7 +97,7 @@ fn set_groups(groups: &[u32]) -> Done {
         Err(Errno::EPERM) if groups.is_empty() => return Ok(()),
         Err(e) => return Err(e.into()),
     }
-    if cred::groups_are(groups)? { Ok(()) } else { Err(NOT_IN_FORCE) }
+    if read_back { in_force(cred::groups_are(groups)?) } else { Ok(()) }
 }
 
 /// Only what is held can be dropped, and the kernel's last capability ends the walk with EINVAL.

@@ -4,7 +4,7 @@
 use std::ffi::CStr;
 use std::os::fd::AsFd;
 
-use super::{Done, Fault, Init, NOT_IN_FORCE};
+use super::{Done, Fault, Init, in_force};
 use crate::channel::{Note, Order, Report};
 use crate::step::{HookPoint, Slot};
 use crate::sys::process::NEWPID;
@@ -16,7 +16,7 @@ impl Init<'_> {
     /// (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
     pub(super) fn join_cgroups(&mut self) -> Done {
         for (i, tasks) in self.given.tasks.iter().enumerate() {
-            sys::fs::write(tasks.as_fd(), b"0").map_err(|errno| Fault { errno, note: Note::Item(i) })?;
+            sys::fs::write_all(tasks.as_fd(), b"0").map_err(|errno| Fault { errno, note: Note::Item(i) })?;
         }
         Ok(())
     }
@@ -45,10 +45,7 @@ impl Init<'_> {
         }
         self.channel.send(&Report::Hooks(point))?;
         self.await_go()?;
-        if opened {
-            sys::process::set_dumpable(false)?;
-        }
-        Ok(())
+        if opened { hide() } else { Ok(()) }
     }
 
     /// An `Abort` has its reason on the parent's side, which prints it.
@@ -70,14 +67,18 @@ impl Init<'_> {
         }
         // A change of ids clears the parent-death signal and sets dumpable as it was.
         sys::process::set_parent_death_signal(libc::SIGKILL)?;
-        sys::process::set_dumpable(false)?;
-        if sys::cred::ids_are(0, 0)? { Ok(()) } else { Err(NOT_IN_FORCE) }
+        hide()?;
+        in_force(sys::cred::ids_are(0, 0)?)
     }
 
     /// A kernel without keyrings is as good as one where everybody has their own.
     pub(super) fn join_keyring(&mut self, name: &CStr) -> Done {
         match sys::keyring::join_session(name) {
-            Ok(keyring) => Ok(sys::keyring::allow_search(keyring)?),
+            Ok(keyring) => {
+                // No key has the number 0.
+                in_force(keyring > 0)?;
+                Ok(sys::keyring::allow_search(keyring)?)
+            }
             Err(Errno::ENOSYS) => Ok(()),
             Err(e) => Err(e.into()),
         }
@@ -91,11 +92,27 @@ impl Init<'_> {
             Err(Errno::EACCES) => {
                 sys::process::set_dumpable(true)?;
                 let file = open();
-                sys::process::set_dumpable(false)?;
+                hide()?;
                 file?
             }
             file => file?,
         };
         Ok(sys::fs::write_all(file.as_fd(), lines.to_bytes())?)
     }
+}
+
+/// Nobody else may trace this process.
+pub(super) fn hide() -> Done {
+    sys::process::set_dumpable(false)?;
+    in_force(!sys::process::is_dumpable()?)
+}
+
+pub(super) fn set_hostname(name: &[u8]) -> Done {
+    sys::process::set_hostname(name)?;
+    in_force(sys::process::names()?.host() == name)
+}
+
+pub(super) fn set_domainname(name: &[u8]) -> Done {
+    sys::process::set_domainname(name)?;
+    in_force(sys::process::names()?.domain() == name)
 }

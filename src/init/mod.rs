@@ -21,6 +21,9 @@ mod resolve;
 mod root;
 mod terminal;
 
+#[cfg(fuzzing)]
+pub use home::fuzz;
+
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -28,7 +31,8 @@ use crate::channel::{Failure, InitEnd, Note, Report};
 use crate::step::{Slot, Step};
 use crate::sys::close::Brief;
 use crate::sys::{self, Errno};
-use crate::work::{Exec, Given, Work};
+use crate::work::{Birth, Exec, Given, Work};
+use membership::{hide, set_domainname, set_hostname};
 
 /// Why a step failed.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +51,10 @@ impl From<Errno> for Fault {
 const NOT_IN_FORCE: Fault = Fault { errno: Errno::EPERM, note: Note::NotInForce };
 
 type Done<T = ()> = std::result::Result<T, Fault>;
+
+fn in_force(is: bool) -> Done {
+    if is { Ok(()) } else { Err(NOT_IN_FORCE) }
+}
 
 /// What one step leaves to later ones.
 struct Init<'p> {
@@ -74,6 +82,8 @@ struct Init<'p> {
     first_brief: i32,
     start_fifo: Option<Slot>,
     times: Option<&'p OwnedFd>,
+    /// Paths to mask or protect that are not there.
+    absent: usize,
 }
 
 /// Performs the plan. Returns to nobody.
@@ -106,9 +116,10 @@ pub fn run(mut work: Work, given: Given, channel: InitEnd) -> ! {
         switched: false,
         dev: None,
         start: None,
+        absent: 0,
     };
     if let Err(fault) = init.begin() {
-        init.fail(0, fault);
+        init.fail(Failure::BIRTH, fault);
     }
     init.note_time();
     for (number, planned) in work.steps.iter().enumerate() {
@@ -146,11 +157,11 @@ impl<'p> Init<'p> {
             sys::process::exit_now(1);
         }
         // The container's root may trace this process from the moment it shares a pid namespace
-        // (CVE-2016-9962); exec of the program makes it dumpable again.
-        if !self.work.dumpable_for_parent {
-            sys::process::set_dumpable(false)?;
-        }
-        Ok(())
+        // (CVE-2016-9962); exec of the program makes it dumpable again. Who was born once more has been hidden since
+        // before, unless it has entered a user namespace, which makes it what fs.suid_dumpable says.
+        let user = |birth: &Birth| birth.joins.iter().any(|(joined, _)| joined & sys::process::NEWUSER != 0);
+        let hidden = self.work.birth.as_ref().is_some_and(|birth| !user(birth));
+        if hidden || self.work.dumpable_for_parent { Ok(()) } else { hide() }
     }
 
     fn perform(&mut self, step: &'p Step) -> Done {
@@ -163,7 +174,8 @@ impl<'p> Init<'p> {
             Step::LoopbackUp => Ok(sys::net::loopback_up()?),
             Step::AwaitIdMaps => self.await_id_maps(),
             Step::BecomeNamespaceRoot => self.become_namespace_root(),
-            Step::NewSession => Ok(sys::process::setsid()?),
+            // No session has the number 0.
+            Step::NewSession => in_force(sys::process::setsid()? > 0),
             Step::JoinKeyring(name) => self.join_keyring(name),
             Step::TimeOffsets(lines) => self.set_time_offsets(lines),
 
@@ -187,8 +199,8 @@ impl<'p> Init<'p> {
             Step::PivotRoot { shared } => self.pivot_root(*shared),
             Step::MoveRoot => self.move_root(),
 
-            Step::Hostname(name) => Ok(sys::process::set_hostname(name.to_bytes())?),
-            Step::Domainname(name) => Ok(sys::process::set_domainname(name.to_bytes())?),
+            Step::Hostname(name) => set_hostname(name.to_bytes()),
+            Step::Domainname(name) => set_domainname(name.to_bytes()),
             Step::ReopenNull => self.reopen_null(),
             Step::TakeTerminal => self.take_terminal(),
             Step::Affinity(mask) => Ok(sys::process::set_affinity(mask)?),
@@ -208,7 +220,7 @@ impl<'p> Init<'p> {
             Step::FindProgram(program) => self.find_program(program),
 
             Step::Settle => self.settle(),
-            Step::Ready => Ok(self.channel.send(&Report::Ready)?),
+            Step::Ready => Ok(self.channel.send(&Report::Ready { absent: self.absent })?),
             Step::AwaitOrder => self.await_order(),
             Step::AwaitStart(fifo) => self.await_start(*fifo),
             Step::Execute => self.execute(),

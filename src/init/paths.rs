@@ -4,7 +4,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{Done, Init, NOT_IN_FORCE, old_mount, resolve};
+use super::{Done, Init, in_force, old_mount, resolve};
 use crate::step::InRoot;
 use crate::sys::close::Brief;
 use crate::sys::fs::{self, O_PATH, S_IFCHR};
@@ -27,13 +27,19 @@ impl Init<'_> {
     pub(super) fn mask(&mut self, path: &InRoot, label: Option<&CStr>) -> Done {
         match resolve::open_dir(self.root()?, path) {
             Ok(directory) => self.mask_directory(directory.as_fd(), label),
-            Err(Errno::ENOENT) => Ok(()),
+            Err(Errno::ENOENT) => self.is_absent(),
             Err(Errno::ENOTDIR) => match existing(self.root()?, path)? {
                 Some(file) => self.mask_file(file.as_fd()),
-                None => Ok(()),
+                None => self.is_absent(),
             },
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// The parent, which looks for what is over the paths, hears how many need nothing.
+    fn is_absent(&mut self) -> Done {
+        self.absent += 1;
+        Ok(())
     }
 
     fn mask_file(&mut self, target: BorrowedFd<'_>) -> Done {
@@ -57,7 +63,7 @@ impl Init<'_> {
     }
 
     pub(super) fn make_readonly(&mut self, path: &InRoot) -> Done {
-        let Some(target) = existing(self.root()?, path)? else { return Ok(()) };
+        let Some(target) = existing(self.root()?, path)? else { return self.is_absent() };
         let tree = match mount::clone_tree(target.as_fd(), c"", Depth::Tree) {
             Err(Errno::ENOSYS) => {
                 let over = old_mount::FdPath::of(target.as_fd());
@@ -92,7 +98,8 @@ fn existing(root: BorrowedFd<'_>, path: &InRoot) -> Result<Option<Brief>> {
 fn open_null() -> Done<OwnedFd> {
     let null = fs::open(c"/dev/null", O_PATH)?;
     let stat = fs::fstat(null.as_fd())?;
-    if stat.is(S_IFCHR) && stat.rdev == fs::makedev(1, 3) { Ok(null) } else { Err(NOT_IN_FORCE) }
+    in_force(stat.is(S_IFCHR) && stat.rdev == fs::makedev(1, 3))?;
+    Ok(null)
 }
 
 /// A bind of what `source` is open on, over `target`.

@@ -8,7 +8,7 @@ use super::{Done, Init, mounts, old_mount, resolve};
 use crate::step::{InRoot, Slot};
 use crate::sys::close::Brief;
 use crate::sys::fs::{self, CWD, O_DIRECTORY, O_PATH};
-use crate::sys::mount::{self, ATTR_RDONLY, Attr, Depth};
+use crate::sys::mount::{self, Attr, Depth};
 use crate::sys::{self, Errno};
 
 impl Init<'_> {
@@ -83,11 +83,7 @@ impl Init<'_> {
         };
         match mount::set_attr(target, Depth::One, attr) {
             Err(Errno::ENOSYS) => Ok(old_mount::remount(target, attr)?),
-            result => {
-                result?;
-                let readonly = fs::mount_flags(target)? & libc::ST_RDONLY != 0;
-                if readonly || attr.set & ATTR_RDONLY == 0 { Ok(()) } else { Err(super::NOT_IN_FORCE) }
-            }
+            result => Ok(result?),
         }
     }
 
@@ -120,7 +116,7 @@ impl Init<'_> {
     fn is_root(&self, path: &CStr) -> Done {
         let (here, root) = (fs::lstatat(CWD, path)?, fs::fstat(self.root()?)?);
         let same = (here.device, here.inode) == (root.device, root.inode);
-        if same { Ok(()) } else { Err(super::NOT_IN_FORCE) }
+        super::in_force(same)
     }
 
     /// For a root on ramfs, where pivot_root cannot be: the mount moves over "/" and becomes the root.
@@ -140,10 +136,18 @@ impl Init<'_> {
     /// With chroot alone the host's procfs and sysfs would stay in reach of a new mount of theirs:
     /// where one cannot go, a tmpfs covers it.
     pub(super) fn hide_host_mount(&mut self, path: &CStr) -> Done {
-        match mount::unmount(path) {
-            Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => Ok(()),
-            Err(_) => Ok(mount::mount(Some(c"tmpfs"), path, Some(c"tmpfs"), libc::MS_RDONLY, None)?),
+        const MOST: usize = 16;
+        for _ in 0..MOST {
+            match mount::unmount(path) {
+                // There may be another below; and that there is none tells that it is gone.
+                Ok(()) => {}
+                Err(Errno::EINVAL | Errno::ENOENT) => return Ok(()),
+                Err(_) => {
+                    return Ok(mount::mount(Some(c"tmpfs"), path, Some(c"tmpfs"), libc::MS_RDONLY, None)?);
+                }
+            }
         }
+        Err(super::NOT_IN_FORCE)
     }
 
     /// A host path, for sources that the caller named.

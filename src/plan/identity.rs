@@ -22,7 +22,7 @@ pub(super) fn keyring(draft: &mut Draft, process: &Process, name: Option<CString
 
 /// The seccomp filter goes in while CAP_SYS_ADMIN is still there, or after no_new_privs and last of
 /// all (`seccomp::add` puts the step).
-pub(super) fn add(draft: &mut Draft, process: &Process, spaces: &Namespaces) -> Result<()> {
+pub(super) fn add(draft: &mut Draft, process: &Process, spaces: &Namespaces, privileged: bool) -> Result<()> {
     let user = process.user();
     check_id("/process/user/uid", user.uid(), spaces.maps_uid(user.uid()))?;
     check_id("/process/user/gid", user.gid(), spaces.maps_gid(user.gid()))?;
@@ -41,6 +41,7 @@ pub(super) fn add(draft: &mut Draft, process: &Process, spaces: &Namespaces) -> 
         gid: user.gid(),
         groups: Some(groups.to_vec()),
         umask: Some(user.umask().unwrap_or(0o022)),
+        read_back: spaces.user() || !privileged,
         caps: capabilities(draft, process),
     };
     let cwd = super::process::working_directory(process)?;

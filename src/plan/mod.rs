@@ -174,7 +174,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     rootfs::finish(draft, spec, &world);
     namespaces::name(draft, spec, &spaces)?;
 
-    become_process(draft, process, spec, &spaces)?;
+    become_process(draft, process, spec, &spaces, options.privileged)?;
     end(draft, options);
     process::environment(draft, process, options)?;
     Ok(draft.finish(&spaces, process))
@@ -195,7 +195,7 @@ pub fn exec(process: &Process, spec: &Spec, options: &Options<'_>, namespaces: u
     draft.add("", Step::NewSession);
     identity::keyring(draft, process, options.keyring.clone())?;
     terminal::allocate(draft, process)?;
-    become_process(draft, process, spec, &spaces)?;
+    become_process(draft, process, spec, &spaces, options.privileged)?;
     end(draft, options);
     process::environment(draft, process, options)?;
     // `create` has told them.
@@ -217,7 +217,7 @@ pub fn hook(hook: &HookProgram, spec: &Spec, options: &Options<'_>, namespaces: 
     namespaces::join_container(draft, &spaces, options.privileged);
     draft.add("", Step::NewSession);
     identity::keyring(draft, &process, options.keyring.clone())?;
-    become_process(draft, &process, spec, &spaces)?;
+    become_process(draft, &process, spec, &spaces, options.privileged)?;
     end(draft, options);
     process::of_hook(draft, hook, &process, options)?;
     Ok(draft.finish(&spaces, &process))
@@ -229,13 +229,14 @@ fn become_process(
     process: &Process,
     spec: &Spec,
     spaces: &namespaces::Namespaces,
+    privileged: bool,
 ) -> Result<()> {
     terminal::stdio(draft, process, spaces);
     scheduling::add_all(draft, process, spec)?;
     limits::add(draft, process, spaces)?;
     labels::add(draft, process)?;
     filter::add_early(draft, process, spec)?;
-    identity::add(draft, process, spaces)?;
+    identity::add(draft, process, spaces, privileged)?;
     draft.add("", Step::Settle);
     filter::add_last(draft, process, spec)
 }

@@ -17,7 +17,7 @@ pub(super) fn until_ready(plan: &Plan, fds: &[OwnedFd], child: &Child, host: &mu
         write_oom_score(child.pid, score)?;
     }
     loop {
-        match child.channel.receive().or_unable(|| "hear from init".into())? {
+        match child.hear(|| host.is_paused())? {
             Some(Report::Cgroup) => host.cgroup(child)?,
             Some(Report::Maps) => {
                 maps::write(child.pid, plan.id_maps.as_ref())?;
@@ -30,15 +30,15 @@ pub(super) fn until_ready(plan: &Plan, fds: &[OwnedFd], child: &Child, host: &mu
                 host.seccomp_listener(listener, child)?;
             }
             Some(Report::Mount { fd, step }) => map_ids(plan, fds, child, fd, step)?,
-            Some(Report::Ready) => {
+            Some(Report::Ready { absent }) => {
                 // Not before init has opened its last: it holds a descriptor for each mount of the config.
                 raise_limits(plan, child.pid, |limit| limit.resource == libc::RLIMIT_NOFILE)?;
-                return verify(plan, fds, child.pid, host.container());
+                return verify(plan, fds, child.pid, absent, host);
             }
             // Told and answered before init could report anything.
             Some(Report::Born(_)) => return Err(Error::new("init broke the protocol")),
             Some(Report::Failed(failure)) => return Err(words::failed(plan, &failure)),
-            None => return Err(ended(child)),
+            None => return Err(ended(plan, child)),
         }
         child.go()?;
     }
@@ -61,12 +61,20 @@ fn map_ids(plan: &Plan, fds: &[OwnedFd], child: &Child, number: i32, step: usize
 }
 
 /// Before `Ready`, and without a word: somebody killed it.
-fn ended(child: &Child) -> Error {
+fn ended(plan: &Plan, child: &Child) -> Error {
     match child.wait_for_end() {
         Ok(Exit::Signal(libc::SIGKILL)) => {
             Error::new("container init was killed").hint("the memory limit may be too low for it to start")
         }
-        Ok(Exit::Signal(signal)) => Error::new(format!("container init died of signal {signal}")),
+        Ok(Exit::Signal(signal)) => {
+            let error = Error::new(format!("container init died of signal {signal}"));
+            let filtered = plan.steps.iter().any(|planned| matches!(planned.step, Step::Seccomp { .. }));
+            if filtered {
+                error.hint("linux.seccomp must let init read, write, execute and end")
+            } else {
+                error
+            }
+        }
         Ok(Exit::Code(code)) => Error::new(format!("container init ended with code {code}")),
         Err(errno) => Error::sys("unable to wait for container init", errno),
     }
@@ -93,6 +101,10 @@ fn raise_limits(plan: &Plan, pid: i32, which: fn(&Limit) -> bool) -> Result<()> 
         process::set_limit(pid, limit)
             .or_unable(|| format!("set resource limit {}", limit.resource))
             .map_err(|error| error.at(format!("/process/rlimits/{i}")))?;
+        if process::limit(pid, limit.resource) != Ok(*limit) {
+            let what = format!("set resource limit {}", limit.resource);
+            return Err(Error::not_in_force(what).at(format!("/process/rlimits/{i}")));
+        }
     }
     Ok(())
 }

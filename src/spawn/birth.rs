@@ -4,6 +4,7 @@
 //! Where init is to live among others' processes, or in a user namespace, that program is born once more by itself
 //! (`init/birth.rs`), so that no process of a container ever sees one that is the caller's program.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -49,6 +50,9 @@ pub(super) fn init(
     let (args, env) = (ExecArgs::new(args.into()), ExecArgs::new(Vec::new()));
     // What others must not trace or look into until it has executed (CVE-2016-9962).
     process::set_dumpable(false)?;
+    if process::is_dumpable()? {
+        return Err(Errno::EPERM);
+    }
     let Cloned::Parent { pid, pidfd } = process::clone_into(Kin::Child, namespaces, cgroup)? else {
         let errno = process::exec_fd(program.as_fd(), &args, &env);
         let failure = Failure { step: Failure::BIRTH, errno, note: Note::None };
@@ -59,7 +63,7 @@ pub(super) fn init(
     if again {
         born_again(pid, parent_end)
     } else {
-        Ok(Child { pid, pidfd, channel: parent_end, kept: false })
+        Ok(Child { pid, pidfd, channel: parent_end, kept: Cell::new(false) })
     }
 }
 
@@ -67,12 +71,12 @@ pub(super) fn init(
 /// report anything.
 fn born_again(way: i32, channel: ParentEnd) -> sys::Result<Child> {
     // It could not tell, or was killed: init, which nobody knows, waits for us in vain, and ends with the channel.
-    if process::wait(way)? != Exit::Code(0) {
+    if process::wait(way)? != Exit::Code(0) && !channel.has_come()? {
         return Err(Errno::ECHILD);
     }
     match channel.receive()? {
         Some(Report::Born(pid)) => {
-            let child = Child { pid, pidfd: process::pidfd_open(pid)?, channel, kept: false };
+            let child = Child { pid, pidfd: process::pidfd_open(pid)?, channel, kept: Cell::new(false) };
             child.channel.send(channel::Order::Go)?;
             Ok(child)
         }

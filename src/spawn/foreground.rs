@@ -43,7 +43,7 @@ impl Foreground {
     }
 
     /// Until the child has ended, with its terminal's master between it and our streams.
-    pub fn stay(&self, child: &mut Child, master: Option<OwnedFd>) -> Result<Exit> {
+    pub fn stay(&self, child: &Child, master: Option<OwnedFd>) -> Result<Exit> {
         let mut terminal = master.map(Terminal::new).transpose()?;
         if let Some(terminal) = &terminal {
             terminal.resize();
@@ -66,7 +66,7 @@ impl Foreground {
     }
 
     /// Waits for one, and forwards it unless it is for us.
-    fn take_signal(&self, child: &mut Child, terminal: Option<&Terminal>) -> Result<Option<Exit>> {
+    fn take_signal(&self, child: &Child, terminal: Option<&Terminal>) -> Result<Option<Exit>> {
         match signal::next_signal(self.signals.as_fd()).or_unable(|| "read signals".into())? {
             libc::SIGCHLD => return reap(child),
             libc::SIGWINCH if terminal.is_some() => terminal.into_iter().for_each(Terminal::resize),
@@ -80,7 +80,7 @@ impl Foreground {
 }
 
 /// Children that have ended, orphans of the container too, until it is the one that counts.
-fn reap(child: &mut Child) -> Result<Option<Exit>> {
+fn reap(child: &Child) -> Result<Option<Exit>> {
     while let Some((pid, how)) = process::reap().or_unable(|| "reap children".into())? {
         if pid == child.pid {
             child.keep();

@@ -17,9 +17,11 @@ mod requests;
 mod verify;
 mod words;
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-use crate::cgroup::Join;
+use crate::cgroup::{Cgroup, Join};
 use crate::channel::{Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
 use crate::log;
@@ -32,7 +34,12 @@ use crate::work::Lent;
 
 pub use console::{connect_console, console_pair, receive_master, send_over};
 pub use foreground::Foreground;
+#[cfg(fuzzing)]
+pub use verify::fuzz;
 pub use words::exec_failed;
+
+/// What runc says too.
+pub const PAUSED: &str = "cannot exec in a paused container (use --ignore-paused to override)";
 
 /// What a plan needs from outside.
 #[derive(Debug)]
@@ -64,9 +71,15 @@ pub trait Host {
     /// # Errors
     /// The start is given up.
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()>;
+    /// Where the process has to be once it is ready.
+    fn cgroups(&self) -> Option<&Cgroup>;
     /// The init whose namespaces the process joins.
     fn container(&self) -> Option<i32> {
         None
+    }
+    /// Has the container been paused meanwhile, so that the process will not go on? Asked now and then while `exec` waits.
+    fn is_paused(&self) -> bool {
+        false
     }
     /// The v2 cgroup to be born in when the one that was meant takes no process.
     fn other_cgroup(&mut self) -> Option<Join> {
@@ -80,7 +93,7 @@ pub struct Child {
     pub pid: i32,
     pub pidfd: OwnedFd,
     channel: ParentEnd,
-    kept: bool,
+    kept: Cell<bool>,
 }
 
 /// From plan to an init that is ready and waits for the word.
@@ -119,6 +132,10 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     timings::mark("make init");
     let pid = child.pid;
     log::debug(|| format!("process {pid} is made (runc: nsexec container setup, child process in init())"));
+    if host.container().is_some() {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        child.channel.lose_patience_after(PATIENCE).or_unable(|| "wait for init".into())?;
+    }
     netdev::move_all(plan, &fds, &child)?;
     answer::until_ready(plan, &fds, &child, host)?;
     timings::mark("answer init until it is ready");
@@ -140,31 +157,46 @@ impl Child {
     }
 
     /// The word to execute; back when the program runs, or with why it does not.
-    pub fn go_and_execute(&self, plan: &Plan) -> Result<()> {
+    pub fn go_and_execute(&self, plan: &Plan, is_paused: impl Fn() -> bool) -> Result<()> {
         self.go()?;
-        match self.channel.receive() {
-            Ok(None) => Ok(()),
-            Ok(Some(Report::Failed(failure))) => Err(words::failed(plan, &failure)),
-            Ok(Some(_)) => Err(Error::new("init broke the protocol")),
-            Err(errno) => Err(Error::sys("unable to hear from init", errno)),
+        match self.hear(is_paused)? {
+            None => Ok(()),
+            Some(Report::Failed(failure)) => Err(words::failed(plan, &failure)),
+            Some(_) => Err(Error::new("init broke the protocol")),
+        }
+    }
+
+    /// The next report, or None for the channel's end. In a container that is paused by now it would not come.
+    fn hear(&self, is_paused: impl Fn() -> bool) -> Result<Option<Report>> {
+        loop {
+            match self.channel.receive() {
+                Err(Errno::EAGAIN) if is_paused() => {
+                    // It dies at the latest when it thaws, which is not waited for.
+                    let _ = process::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+                    self.kept.set(true);
+                    return Err(Error::new(PAUSED));
+                }
+                Err(Errno::EAGAIN) => {}
+                heard => return heard.or_unable(|| "hear from init".into()),
+            }
         }
     }
 
     /// From now on it lives without us.
-    pub fn keep(&mut self) {
-        self.kept = true;
+    pub fn keep(&self) {
+        self.kept.set(true);
     }
 
     /// Somebody else waits for it.
-    pub fn hand_over(mut self) -> Result<hooks::Born> {
+    pub fn hand_over(self) -> Result<hooks::Born> {
         let pidfd = sys::fs::duplicate(self.pidfd.as_fd()).or_unable(|| "hold a hook".into())?;
-        self.kept = true;
+        self.kept.set(true);
         Ok(hooks::Born { pid: self.pid, pidfd })
     }
 
     /// Waits for its end.
-    pub fn wait(&mut self) -> Result<Exit> {
-        self.kept = true;
+    pub fn wait(&self) -> Result<Exit> {
+        self.kept.set(true);
         process::wait(self.pid).or_unable(|| format!("wait for process {}", self.pid))
     }
 
@@ -177,7 +209,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.kept {
+        if !self.kept.get() {
             let _ = self.wait_for_end();
         }
     }

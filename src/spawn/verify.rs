@@ -1,30 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What init is, read back from outside once it is ready: a call that an outer filter or a bug turned into nothing must
-//! not start a container. One read tells of all of it.
+//! not start a container. One read of a file in /proc tells of many.
+
+mod mounts;
+#[cfg(fuzzing)]
+pub use mounts::fuzz;
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
+use super::Host;
 use crate::error::{Error, Result, While};
 use crate::plan::Plan;
-use crate::step::{CapPlan, Slot, Step};
+use crate::step::{CapPlan, Identity, Slot, Step};
 use crate::sys;
-use crate::sys::fs::{CWD, Stat};
+use crate::sys::fs::{CWD, O_RDONLY, Stat, read_kernel_file};
+use crate::sys::process::NEWTIME;
+use mounts::Wanted;
 
-/// `container`: the process whose namespaces are joined.
-pub(super) fn verify(plan: &Plan, fds: &[OwnedFd], pid: i32, container: Option<i32>) -> Result<()> {
-    let status = sys::fs::open(&proc(pid, "status"), sys::fs::O_RDONLY)
-        .and_then(|file| sys::fs::read_to_end(file.as_fd(), 64 << 10))
-        .or_unable(|| "verify the process".into())?;
-    let status = Status(&status);
-    let joined = Joined { fds, pid, container };
+/// `absent`: so many paths that were to be covered are not there.
+pub(super) fn verify(plan: &Plan, fds: &[OwnedFd], pid: i32, absent: usize, host: &impl Host) -> Result<()> {
+    let unable = || "verify the process".to_owned();
+    let open = |file| sys::fs::open(&proc(pid, file), O_RDONLY).or_unable(unable);
+    let text = |file: &OwnedFd| read_kernel_file(file.as_fd(), 1 << 20).or_unable(unable);
+    let mut files = vec![open("status")?];
+    let status = text(&files[0])?;
+    steps(plan, &Status(&status), &Joined { fds, pid, container: host.container() })?;
+    if let Some(cgroup) = host.cgroups().filter(|cgroup| cgroup.has_v1()) {
+        files.push(open("cgroup")?);
+        let its = text(&files[1])?;
+        if !cgroup.has(&String::from_utf8_lossy(&its)) {
+            return Err(Error::not_in_force("join the container's cgroups"));
+        }
+    }
+    let wanted = Wanted::of(plan);
+    if !wanted.is_empty() {
+        let mountinfo = open("mountinfo")?;
+        let bad = wanted.compare(mountinfo.as_fd(), pid, absent).or_unable(unable)?;
+        files.push(mountinfo);
+        if let Some(planned) = bad {
+            return Err(Error::not_in_force(&planned.step).at(planned.place.clone()));
+        }
+    }
+    sys::close::close_all(files);
+    Ok(())
+}
+
+fn steps(plan: &Plan, status: &Status<'_>, joined: &Joined<'_>) -> Result<()> {
     for planned in &plan.steps {
         let in_force = match &planned.step {
-            Step::NoNewPrivileges => status.number("NoNewPrivs:") == Some(1),
-            Step::Seccomp { .. } => status.number("Seccomp:") == Some(2),
-            Step::Identity(identity) => identity.caps.as_ref().is_none_or(|caps| status.has(caps)),
+            Step::NoNewPrivileges => status.number("NoNewPrivs:", 16) == Some(1),
+            Step::Seccomp { .. } => status.number("Seccomp:", 16) == Some(2),
+            Step::Identity(identity) => status.is(identity),
             Step::JoinNamespace { namespace, slot } => joined.to(*namespace, *slot),
             Step::JoinContainer { namespaces, slot } => joined.to(*namespaces, *slot),
+            Step::NewNamespace(namespace) => joined.left(*namespace),
             _ => true,
         };
         if !in_force {
@@ -52,8 +82,15 @@ impl Joined<'_> {
                 Some(container) => sys::fs::statat(CWD, &proc(container, kind)),
                 None => sys::fs::fstat(self.fds[slot.0].as_fd()),
             };
-            same(sys::fs::statat(CWD, &proc(self.pid, kind)), theirs)
+            same(sys::fs::statat(CWD, &proc(self.pid, kind)), theirs).unwrap_or(true)
         })
+    }
+
+    /// A namespace of its own, for the process or for what it executes.
+    fn left(&self, namespace: u64) -> bool {
+        let kind = if namespace == NEWTIME { "ns/time_for_children" } else { "ns/cgroup" };
+        let own = sys::fs::statat(CWD, &proc(sys::process::getpid(), kind));
+        !same(sys::fs::statat(CWD, &proc(self.pid, kind)), own).unwrap_or(false)
     }
 }
 
@@ -77,30 +114,54 @@ fn kinds(namespaces: u64) -> impl Iterator<Item = &'static str> {
     first.into_iter().chain(has(libc::CLONE_NEWPID).then_some("ns/pid"))
 }
 
-/// Where they cannot be looked at, as by an ordinary user, nothing is known against them.
-fn same(one: sys::Result<Stat>, other: sys::Result<Stat>) -> bool {
-    match (one, other) {
-        (Ok(one), Ok(other)) => (one.device, one.inode) == (other.device, other.inode),
-        _ => true,
-    }
+/// None: they cannot be looked at, as by an ordinary user, and nothing is known against them.
+fn same(one: sys::Result<Stat>, other: sys::Result<Stat>) -> Option<bool> {
+    let (one, other) = (one.ok()?, other.ok()?);
+    Some((one.device, one.inode) == (other.device, other.inode))
 }
 
 /// /proc/PID/status.
 struct Status<'a>(&'a [u8]);
 
-impl Status<'_> {
-    fn number(&self, name: &str) -> Option<u64> {
+impl<'a> Status<'a> {
+    fn line(&self, name: &str) -> Option<&'a str> {
         let mut lines = self.0.split(|byte| *byte == b'\n');
         let value = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
-        u64::from_str_radix(std::str::from_utf8(value).ok()?.trim(), 16).ok()
+        Some(std::str::from_utf8(value).ok()?.trim())
+    }
+
+    fn number(&self, name: &str, base: u32) -> Option<u64> {
+        u64::from_str_radix(self.line(name)?, base).ok()
+    }
+
+    fn numbers(&self, name: &str) -> Vec<u32> {
+        let words = self.line(name).unwrap_or_default().split_whitespace();
+        words.filter_map(|word| word.parse().ok()).collect()
+    }
+
+    /// The kernel sorts groups, and keeps doubles.
+    fn is(&self, identity: &Identity) -> bool {
+        let (uid, gid) = (identity.uid, identity.gid);
+        let sorted = |groups: &[u32]| {
+            let mut groups = groups.to_vec();
+            groups.sort_unstable();
+            groups
+        };
+        let groups =
+            || identity.groups.as_deref().is_none_or(|all| sorted(all) == sorted(&self.numbers("Groups:")));
+        let ids = || self.numbers("Uid:") == [uid; 4] && self.numbers("Gid:") == [gid; 4] && groups();
+        (identity.read_back || ids())
+            && identity.umask.is_none_or(|umask| self.number("Umask:", 8) == Some(umask.into()))
+            && identity.caps.as_ref().is_none_or(|caps| self.has(caps))
     }
 
     /// The bounding set may be less: the caller may have had less.
     fn has(&self, caps: &CapPlan) -> bool {
-        self.number("CapEff:") == Some(caps.sets.effective.0)
-            && self.number("CapPrm:") == Some(caps.sets.permitted.0)
-            && self.number("CapInh:") == Some(caps.sets.inheritable.0)
-            && self.number("CapAmb:") == Some(caps.ambient.0)
-            && self.number("CapBnd:").is_some_and(|is| is & !caps.bounding.0 == 0)
+        let set = |name| self.number(name, 16);
+        set("CapEff:") == Some(caps.sets.effective.0)
+            && set("CapPrm:") == Some(caps.sets.permitted.0)
+            && set("CapInh:") == Some(caps.sets.inheritable.0)
+            && set("CapAmb:") == Some(caps.ambient.0)
+            && set("CapBnd:").is_some_and(|is| is & !caps.bounding.0 == 0)
     }
 }

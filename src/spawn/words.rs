@@ -15,7 +15,10 @@ use crate::sys::process::SchedAttr;
 
 pub(super) fn failed(plan: &Plan, failure: &Failure) -> Error {
     if failure.step == Failure::BIRTH {
-        return clone_failed(failure.errno);
+        return match failure.note {
+            Note::NotInForce => Error::not_in_force("hide init from other processes"),
+            _ => clone_failed(failure.errno),
+        };
     }
     let Some(planned) = plan.steps.get(failure.step) else {
         return Error::sys("init failed at a step that nobody knows", failure.errno);

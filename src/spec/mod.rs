@@ -6,11 +6,13 @@
 
 mod lenient;
 mod pointer;
+mod strict;
 
 use std::ffi::CString;
 
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxResources, Process, Spec};
 use serde::de::DeserializeOwned;
+use strict::Strict;
 
 use crate::error::{Error, Result};
 
@@ -38,7 +40,7 @@ fn parse<T: DeserializeOwned>(
     file: &str,
     mend: fn(&mut serde_json::Value, &mut Vec<String>),
 ) -> Result<Parsed<T>> {
-    let refused: serde_json::Error = match serde_json::from_slice(bytes) {
+    let refused = match typed(bytes) {
         Ok(value) => return Ok(Parsed { value, warnings: Vec::new() }),
         Err(error) => error,
     };
@@ -47,11 +49,31 @@ fn parse<T: DeserializeOwned>(
     let twice = refused.to_string().starts_with("duplicate field");
     if !twice && let Ok(mut document) = serde_json::from_slice(bytes) {
         mend(&mut document, &mut warnings);
-        if let Ok(value) = serde_json::from_value(document) {
+        if let Ok(value) = T::deserialize(Strict(document)) {
             return Ok(Parsed { value, warnings });
         }
     }
     Err(explain(bytes, file, &refused))
+}
+
+fn typed<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    let mut document = serde_json::Deserializer::from_slice(bytes);
+    let value = T::deserialize(Strict(&mut document))?;
+    document.end().map(|()| value)
+}
+
+/// A `linux.resources` object that was put together from several.
+pub fn resources(value: &serde_json::Value) -> Result<LinuxResources> {
+    let text = value.to_string();
+    typed(text.as_bytes()).map_err(|refused| {
+        let place = pointer::at(text.as_bytes(), refused.line(), refused.column()).unwrap_or_default();
+        let said = refused.to_string();
+        // The line is one that nobody has seen.
+        let why = said.rsplit_once(" at line ").map_or(said.as_str(), |(why, _)| why);
+        Error::new("unable to understand the resources")
+            .at(format!("/linux/resources{place}"))
+            .because(why.replace('\n', "\\n"))
+    })
 }
 
 /// Names line, column and property: where the parser stopped is where the property is.
@@ -131,6 +153,12 @@ mod tests {
                 "{\"linux\":{\"memoryPolicy\":{\"nodes\":0}}}",
                 "unable to parse config.json (config.json: /linux/memoryPolicy/nodes): invalid type: integer",
             ),
+            (
+                "{\"linux\":{\"resources\":{\"pids\":[1]}}}",
+                "unable to parse config.json (config.json: /linux/resources/pids): invalid type: sequence, \
+                 expected struct LinuxPids at line 1 column 30",
+            ),
+            ("[]", "unable to parse config.json: invalid type: sequence, expected struct Spec"),
             ("{} x", "unable to parse config.json: trailing characters at line 1 column 4"),
             ("{\"hostname\":\"a\",\"hostname\":\"b\"}", "duplicate field `hostname`"),
         ] {

@@ -25,7 +25,8 @@ pub(super) fn at(document: &[u8], line: usize, column: usize) -> Option<String> 
                 levels.push(Level::Object { key: b"" });
                 expects_key = true;
             }
-            b'[' => {
+            // The parser stops on the begin of a list that it wants none of.
+            b'[' if at + 1 < end => {
                 levels.push(Level::Array { index: 0 });
                 expects_key = false;
             }
@@ -82,9 +83,14 @@ mod tests {
     fn a_place_is_in_its_property() {
         let document = br#"{"a": [1, {"b/c": "x\\\"}", "d": tru
 e}], "e": {"f": 5}}"#;
-        for (line, column, pointer) in
-            [(1, 8, "/a/0"), (1, 26, "/a/1/b~1c"), (1, 36, "/a/1/d"), (2, 1, "/a/1/d"), (2, 17, "/e/f")]
-        {
+        for (line, column, pointer) in [
+            (1, 7, "/a"),
+            (1, 8, "/a/0"),
+            (1, 26, "/a/1/b~1c"),
+            (1, 36, "/a/1/d"),
+            (2, 1, "/a/1/d"),
+            (2, 17, "/e/f"),
+        ] {
             assert_eq!(at(document, line, column).as_deref(), Some(pointer), "{line}:{column}");
         }
         assert_eq!(at(b"{\"a", 1, 4), None);

@@ -338,6 +338,18 @@ pub fn mount_flags(fd: BorrowedFd<'_>) -> Result<u64> {
     Ok(stat.f_flag as u64)
 }
 
+/// Is a mount right there, and not only above? True where the kernel cannot tell (before Linux 5.8).
+pub fn is_mount_root(fd: BorrowedFd<'_>) -> Result<bool> {
+    const MOUNT_ROOT: u64 = 0x2000;
+    // SAFETY: all zeroes is a valid statx, and the kernel overwrites it.
+    let mut stat: libc::statx = unsafe { std::mem::zeroed() };
+    let (path, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+    check_unit(unsafe {
+        libc::syscall(libc::SYS_statx, fd.as_raw_fd(), path, flags, libc::STATX_TYPE, &raw mut stat)
+    })?;
+    Ok((stat.stx_attributes | !stat.stx_attributes_mask) & MOUNT_ROOT != 0)
+}
+
 /// May the calling process, by its effective ids, execute this file? (faccessat2(2), Linux 5.8)
 pub fn may_execute(path: &CStr) -> Result<()> {
     let path = path.as_ptr();

@@ -30,6 +30,15 @@ pub fn inherited(number: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// From here on a read gives up with EAGAIN after so long.
+pub fn lose_patience_after(socket: BorrowedFd<'_>, time: std::time::Duration) -> Result<()> {
+    let time = [time.as_secs() as libc::c_long, time.subsec_micros().into()];
+    let (level, option, size) = (libc::SOL_SOCKET, libc::SO_RCVTIMEO, size_of_val(&time) as u32);
+    check_unit(
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, time.as_ptr().cast(), size) }.into(),
+    )
+}
+
 /// One packet, without raising SIGPIPE.
 pub fn send(socket: BorrowedFd<'_>, payload: &[u8]) -> Result<()> {
     let (data, length) = (payload.as_ptr().cast(), payload.len());

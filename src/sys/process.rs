@@ -72,12 +72,12 @@ pub fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> 
 /// where we are and moves at once: it waits for nothing before.
 pub fn clone_into(kin: Kin, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     match (clone_as(kin, namespaces, cgroup), cgroup) {
-        (Err(Errno::ENOSYS | Errno::E2BIG), Some(cgroup)) => {
+        (Err(Errno::ENOSYS | Errno::E2BIG | Errno::EPERM), Some(cgroup)) => {
             let procs = super::fs::openat(cgroup, c"cgroup.procs", libc::O_WRONLY, 0)?;
             let cloned = clone_as(kin, namespaces, None)?;
             // `0` is the one who writes.
             if let Cloned::Child = cloned
-                && super::fs::write(procs.as_fd(), b"0").is_err()
+                && super::fs::write_all(procs.as_fd(), b"0").is_err()
             {
                 exit_now(1);
             }
@@ -90,7 +90,8 @@ pub fn clone_into(kin: Kin, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> 
 static CLONE3: Newer = Newer::new();
 
 /// clone3(2) without shared memory: a fork into new namespaces, and into `cgroup` (Linux 5.7).
-/// Falls back to clone(2) where clone3 is unknown or filtered (ENOSYS) and no cgroup is asked for.
+/// Falls back to clone(2) where clone3 is unknown or filtered (ENOSYS; EPERM by profiles older than that convention, and
+/// clone says the same where it is meant) and no cgroup is asked for.
 fn clone_as(kin: Kin, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     let mut pidfd: i32 = -1;
     // A sibling's exit signal is that of the process it is made by: the field must be 0.
@@ -109,7 +110,7 @@ fn clone_as(kin: Kin, namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result
     // fork(2). The process has one thread, so no lock can be held by a thread that is gone.
     let call = || unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
     let pid = match CLONE3.ask(call) {
-        Err(Errno::ENOSYS) if cgroup.is_none() && namespaces & NEWTIME == 0 => {
+        Err(Errno::ENOSYS | Errno::EPERM) if cgroup.is_none() && namespaces & NEWTIME == 0 => {
             let flags = args.flags | exit_signal;
             // SAFETY: as above; the argument order is that of x86_64, aarch64 and riscv64 for the
             // first three, the only ones that these flags use.
@@ -148,8 +149,9 @@ pub fn getppid() -> i32 {
     unsafe { libc::getppid() }
 }
 
-pub fn setsid() -> Result<()> {
-    check_unit(unsafe { libc::setsid() }.into())
+/// The new session's id.
+pub fn setsid() -> Result<i32> {
+    check(unsafe { libc::setsid() }.into()).map(|id| id as i32)
 }
 
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
@@ -281,6 +283,10 @@ pub fn set_dumpable(on: bool) -> Result<()> {
     prctl(libc::PR_SET_DUMPABLE, u64::from(on)).map(drop)
 }
 
+pub fn is_dumpable() -> Result<bool> {
+    prctl(libc::PR_GET_DUMPABLE, 0).map(|now| now == 1)
+}
+
 /// Orphans below us become our children, not those of PID 1.
 pub fn set_subreaper() -> Result<()> {
     prctl(libc::PR_SET_CHILD_SUBREAPER, 1).map(drop)
@@ -308,6 +314,13 @@ pub fn set_limit(pid: i32, limit: &Limit) -> Result<()> {
     check_unit(unsafe { libc::prlimit64(pid, limit.resource, &raw const new, ptr::null_mut()) }.into())
 }
 
+/// What the limit of a process is; 0 is the caller.
+pub fn limit(pid: i32, resource: u32) -> Result<Limit> {
+    let mut now = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    check(unsafe { libc::prlimit64(pid, resource, ptr::null(), &raw mut now) }.into())?;
+    Ok(Limit { resource, soft: now.rlim_cur, hard: now.rlim_max })
+}
+
 /// Does something with the limit on locked memory lifted: before Linux 5.11 the memory of a BPF program
 /// counted against it.
 pub fn with_unlimited_memlock<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -321,9 +334,7 @@ pub fn with_unlimited_memlock<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 pub fn open_files_limit() -> Result<u32> {
-    let mut old = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
-    check(unsafe { libc::prlimit64(0, libc::RLIMIT_NOFILE, ptr::null(), &raw mut old) }.into())?;
-    Ok(u32::try_from(old.rlim_cur).unwrap_or(u32::MAX))
+    limit(0, libc::RLIMIT_NOFILE).map(|limit| u32::try_from(limit.soft).unwrap_or(u32::MAX))
 }
 
 pub fn set_hostname(name: &[u8]) -> Result<()> {
@@ -332,6 +343,29 @@ pub fn set_hostname(name: &[u8]) -> Result<()> {
 
 pub fn set_domainname(name: &[u8]) -> Result<()> {
     check_unit(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }.into())
+}
+
+/// uname(2): fields of 65 bytes, of which the second is the host's name and the last the domain's.
+pub struct Names([[u8; 65]; 6]);
+
+pub fn names() -> Result<Names> {
+    let mut names = Names([[0; 65]; 6]);
+    check_unit(unsafe { libc::syscall(libc::SYS_uname, names.0.as_mut_ptr()) })?;
+    Ok(names)
+}
+
+impl Names {
+    pub fn host(&self) -> &[u8] {
+        text(&self.0[1])
+    }
+
+    pub fn domain(&self) -> &[u8] {
+        text(&self.0[5])
+    }
+}
+
+fn text(field: &[u8]) -> &[u8] {
+    CStr::from_bytes_until_nul(field).map_or(field, CStr::to_bytes)
 }
 
 pub fn set_personality(domain: u64) -> Result<()> {

@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 
 use crate::call::{Call, Place, path_argument, string_of};
 use crate::harness::{hold, release, spawn_held, text};
+use crate::holds::Held;
 use crate::whole::patience;
 
 /// What becomes of one call.
@@ -39,6 +40,8 @@ pub(crate) struct Traced {
     out: File,
     err: File,
     pub(crate) calls: Vec<Call>,
+    /// Of each of the calls, if it was asked for.
+    pub(crate) held: Vec<Held>,
     pub(crate) hit: Option<Call>,
     pub(crate) took: Duration,
     /// It had to be killed.
@@ -56,7 +59,16 @@ impl Traced {
 }
 
 /// Runs the command; `at` this place the call is changed.
-pub(crate) fn trace(mut cmd: Command, at: Option<(Place, Act)>) -> Traced {
+pub(crate) fn trace(cmd: Command, at: Option<(Place, Act)>) -> Traced {
+    run(cmd, at, false)
+}
+
+/// Runs the command, and looks at what its children hold as each call begins.
+pub(crate) fn watch(cmd: Command) -> Traced {
+    run(cmd, None, true)
+}
+
+fn run(mut cmd: Command, at: Option<(Place, Act)>, watch: bool) -> Traced {
     let (out, err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     cmd.stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
     // SAFETY: one system call between fork and exec.
@@ -69,7 +81,7 @@ pub(crate) fn trace(mut cmd: Command, at: Option<(Place, Act)>) -> Traced {
         let tracer = scope.spawn(move || {
             let main = spawn_traced(&mut cmd);
             tell.send(main).unwrap();
-            let tracer = Tracer::attach(main, at).run();
+            let tracer = Tracer::attach(main, at, watch).run();
             drop(ended);
             tracer
         });
@@ -80,8 +92,8 @@ pub(crate) fn trace(mut cmd: Command, at: Option<(Place, Act)>) -> Traced {
         }
         Tracer { hung, ..tracer.join().unwrap() }
     });
-    let Tracer { code, calls, hit, hung, .. } = tracer;
-    Traced { code: code.unwrap(), out, err, calls, hit, took: began.elapsed(), hung }
+    let Tracer { code, calls, held, hit, hung, .. } = tracer;
+    Traced { code: code.unwrap(), out, err, calls, held, hit, took: began.elapsed(), hung }
 }
 
 fn spawn_traced(cmd: &mut Command) -> Pid {
@@ -101,10 +113,12 @@ struct Tracee {
 struct Tracer {
     main: Pid,
     at: Option<(Place, Act)>,
+    watch: bool,
     tracees: BTreeMap<Pid, Tracee>,
     born: usize,
     code: Option<i32>,
     calls: Vec<Call>,
+    held: Vec<Held>,
     hit: Option<Call>,
     hung: bool,
 }
@@ -114,7 +128,7 @@ const IDLE: Duration = Duration::from_millis(30);
 
 impl Tracer {
     /// The command stands where it has just been executed.
-    fn attach(main: Pid, at: Option<(Place, Act)>) -> Self {
+    fn attach(main: Pid, at: Option<(Place, Act)>, watch: bool) -> Self {
         let stop = waitpid(main, Some(WaitPidFlag::__WALL)).unwrap();
         assert!(matches!(stop, WaitStatus::Stopped(_, Signal::SIGTRAP)), "{stop:?}");
         let options = Options::PTRACE_O_TRACESYSGOOD
@@ -124,7 +138,9 @@ impl Tracer {
             | Options::PTRACE_O_TRACEEXEC;
         ptrace::setoptions(main, options).unwrap();
         let tracees = BTreeMap::from([(main, Tracee::default())]);
-        let this = Self { main, at, tracees, born: 1, code: None, calls: vec![], hit: None, hung: false };
+        let (calls, held) = (vec![], vec![]);
+        let this =
+            Self { main, at, watch, tracees, born: 1, code: None, calls, held, hit: None, hung: false };
         this.resume(main, None);
         this
     }
@@ -250,6 +266,9 @@ impl Tracer {
         let path = path_argument(number).and_then(|n| string_of(pid.as_raw(), args[n]));
         let call = Call { place, number, args, path };
         let Some((_, act)) = chosen else {
+            if self.watch {
+                self.held.push(if place.process > 0 { Held::of(pid.as_raw()) } else { Held::default() });
+            }
             self.calls.push(call);
             return Ok(());
         };

@@ -16,13 +16,16 @@
 mod harness;
 
 mod call;
+mod holds;
 mod inject;
 mod kills;
 mod left;
+mod matrix;
 mod noops;
 mod points;
 mod races;
 mod report;
+mod rich;
 mod soak;
 mod starvation;
 mod subject;

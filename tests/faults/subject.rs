@@ -26,15 +26,20 @@ pub(crate) enum Verb {
     Resume,
     Update,
     State,
+    List,
+    Ps,
+    Events,
     Delete,
 }
 
-use Verb::{Create, Delete, Exec, Kill, Pause, Resume, Run, Start, State, Update};
+use Verb::{Create, Delete, Events, Exec, Kill, List, Pause, Ps, Resume, Run, Start, State, Update};
 
 /// One container's place, used for point after point; nothing of one is left at the next.
 pub(crate) struct Subject {
     pub(crate) c: Container,
     pub(crate) verb: Verb,
+    /// More words for `create`.
+    flags: &'static [&'static str],
     /// What the program tells when nothing goes wrong.
     want: Option<Report>,
     files: BTreeSet<String>,
@@ -46,9 +51,14 @@ pub(crate) struct Subject {
 impl Subject {
     /// One life without a fault, which leaves the places of mounts and tells what is right.
     pub(crate) fn new(c: Container, verb: Verb) -> Self {
+        Self::with(c, verb, &[])
+    }
+
+    pub(crate) fn with(c: Container, verb: Verb, flags: &'static [&'static str]) -> Self {
         let reports = matches!(verb, Create | Start | Run);
         let c = if reports { c.sh(&script()) } else { c.args(&["sleep", "1000"]) };
-        let mut this = Self { c, verb, want: None, files: BTreeSet::new(), created: None, memory: 64 << 20 };
+        let mut this =
+            Self { c, verb, flags, want: None, files: BTreeSet::new(), created: None, memory: 64 << 20 };
         this.ready();
         let out = Running::spawn(this.command()).wait().ok();
         this.want = match verb {
@@ -79,7 +89,7 @@ impl Subject {
     pub(crate) fn command(&mut self) -> Command {
         let c = &self.c;
         light(&match self.verb {
-            Create => c.on("create", &[]),
+            Create => c.on("create", self.flags),
             Start => c.on("start", &[]),
             Run => c.on("run", &[]),
             Exec => {
@@ -95,6 +105,9 @@ impl Subject {
                 c.on("update", &["--memory", &self.memory.to_string(), "--pids-limit", "77"])
             }
             State => c.on("state", &[]),
+            List => c.runtime(["list", "--format", "json"]),
+            Ps => c.on("ps", &["--format", "json"]),
+            Events => c.on("events", &["--stats"]),
             Delete => c.on("delete", &["--force"]),
         })
     }
@@ -166,7 +179,7 @@ impl Subject {
         if !more.is_empty() {
             bad(Bad::Left, &format!("files: {more:?}"));
         }
-        let reusable = matches!(self.verb, Exec | Kill | Pause | Resume | Update | State);
+        let reusable = !matches!(self.verb, Create | Start | Run | Delete);
         if !(reusable && self.status().is_some_and(|s| s == "running" || s == "paused")) {
             self.clear(what, tally);
         }
@@ -226,8 +239,16 @@ impl Subject {
                 let state: Value = serde_json::from_str(&done.stdout()).unwrap_or_default();
                 (state["status"] != "running" || state["id"] != json!(self.c.id)).then(|| state.to_string())
             }
+            List => self.tells(done, &format!("\"id\":\"{}\"", self.c.id)),
+            Ps => self.tells(done, &self.c.pid().to_string()),
+            Events => self.tells(done, "\"pids\":{\"current\":1"),
             Delete => self.is_there(),
         }
+    }
+
+    fn tells(&self, done: &Traced, what: &str) -> Option<String> {
+        let text = done.stdout();
+        (!text.contains(what)).then(|| format!("no {what} in {text:?}"))
     }
 
     fn differs(&self, text: impl Fn() -> String) -> Option<String> {
@@ -267,31 +288,4 @@ fn whole(text: &impl Fn() -> String) -> String {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// A config that asks for much of what a start can do.
-pub(crate) fn rich() -> Container {
-    let c = Container::new();
-    std::fs::write(c.path("file"), "text\n").unwrap();
-    std::fs::create_dir_all(c.rootfs("mnt")).unwrap();
-    std::fs::write(c.rootfs("mnt/file"), "").unwrap();
-    let file = c.path("file");
-    let sets = json!(["CAP_KILL", "CAP_NET_BIND_SERVICE"]);
-    let device = json!({ "path": "/dev/own", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640 });
-    let all = ["bounding", "effective", "permitted", "inheritable", "ambient"];
-    let profile = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
-        { "names": ["acct", "reboot"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1 }
-    ] });
-    let id = c.id.clone();
-    c.bind(&file, "/mnt/file", &["bind", "ro", "nosuid"])
-        .mount(json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["mode=1770", "size=64k"] }))
-        .set("/process/user", json!({ "uid": 1000, "gid": 1000, "additionalGids": [5, 20], "umask": 0o27 }))
-        .set("/process/capabilities", all.into_iter().map(|set| (set.to_owned(), sets.clone())).collect())
-        .config(|c| c["process"]["env"].as_array_mut().unwrap().push(json!(format!("FAULTS={id}"))))
-        .set("/process/rlimits", json!([{ "type": "RLIMIT_CORE", "hard": 7, "soft": 3 }]))
-        .set("/linux/devices", json!([device]))
-        .set("/linux/sysctl", json!({ "net.ipv4.ip_forward": "1" }))
-        .set("/linux/resources/pids", json!({ "limit": 99 }))
-        .set("/linux/resources/memory", json!({ "limit": 64 << 20 }))
-        .set("/linux/seccomp", profile)
 }

@@ -4,7 +4,8 @@
 use crate::harness::Container;
 use crate::inject::{Act, trace};
 use crate::points::{Point, faults};
-use crate::subject::{Subject, Verb, rich};
+use crate::rich::rich;
+use crate::subject::{Subject, Verb};
 use crate::tally::Tally;
 use crate::whole::{Seeded, bounded};
 
@@ -92,6 +93,13 @@ fn update() {
 #[test]
 fn state() {
     sweep("state", rich(), Verb::State, 20);
+}
+
+#[test]
+fn list_ps_and_events() {
+    for (name, verb) in [("list", Verb::List), ("ps", Verb::Ps), ("events", Verb::Events)] {
+        sweep(name, rich(), verb, 8);
+    }
 }
 
 #[test]

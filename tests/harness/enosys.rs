@@ -6,11 +6,18 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::errno::Errno;
+
 use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, c_long, sock_filter, sock_fprog};
 
 /// The command, and all that it starts, has none of these syscalls. Nobody here makes any of another ABI.
-pub(crate) fn without(syscalls: &[c_long], mut cmd: Command) -> Command {
-    let filter = filter(syscalls);
+pub(crate) fn without(syscalls: &[c_long], cmd: Command) -> Command {
+    refused(Errno::ENOSYS, syscalls, cmd)
+}
+
+/// As `without`, with another answer: older profiles, which know no ENOSYS, forbid what they do not know.
+pub(crate) fn refused(errno: Errno, syscalls: &[c_long], mut cmd: Command) -> Command {
+    let filter = filter(syscalls, errno);
     let install = move || {
         let len = u16::try_from(filter.len()).unwrap();
         let program = sock_fprog { len, filter: filter.as_ptr().cast_mut() };
@@ -27,7 +34,7 @@ pub(crate) fn without(syscalls: &[c_long], mut cmd: Command) -> Command {
     cmd
 }
 
-fn filter(syscalls: &[c_long]) -> Vec<sock_filter> {
+fn filter(syscalls: &[c_long], errno: Errno) -> Vec<sock_filter> {
     let op = |code, jt, k| sock_filter { code: u16::try_from(code).unwrap(), jt, jf: 0, k };
     let mut filter = vec![op(BPF_LD | BPF_W | BPF_ABS, 0, 0)];
     for (n, &nr) in syscalls.iter().enumerate() {
@@ -35,6 +42,6 @@ fn filter(syscalls: &[c_long]) -> Vec<sock_filter> {
         filter.push(op(BPF_JMP | BPF_JEQ | BPF_K, to_the_end, u32::try_from(nr).unwrap()));
     }
     filter.push(op(BPF_RET | BPF_K, 0, libc::SECCOMP_RET_ALLOW));
-    filter.push(op(BPF_RET | BPF_K, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned()));
+    filter.push(op(BPF_RET | BPF_K, 0, libc::SECCOMP_RET_ERRNO | (errno as i32).cast_unsigned()));
     filter
 }

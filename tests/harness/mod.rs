@@ -28,6 +28,8 @@ pub(crate) use command::{Output, Running, after, finish, wait_for};
 #[allow(unused_imports, reason = "for tests/faults")]
 pub(crate) use command::{hold, release, spawn_held, text};
 pub(crate) use config::base;
+#[allow(unused_imports, reason = "for tests/faults")]
+pub(crate) use enosys::refused;
 pub(crate) use enosys::without;
 pub(crate) use fd_socket::FdSocket;
 pub(crate) use host::{has_systemd, is_v2, needs};

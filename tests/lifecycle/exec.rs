@@ -2,7 +2,7 @@
 //! `exec` itself: exit codes, what it joins, when it is refused. What the process gets: exec_process.rs.
 use std::fs::{self, File};
 
-use crate::harness::{Container, Running, alive, finish, is_tare, only_tare, wait_for};
+use crate::harness::{Container, Running, alive, finish, is_tare, only_tare, processes, wait_for};
 
 #[test]
 fn exit_code_is_that_of_the_process() {
@@ -112,6 +112,24 @@ fn refused_when_paused_unless_told() {
     std::thread::sleep(std::time::Duration::from_millis(100));
     c.cmd(&["resume", &c.id]).ok();
     exec.wait().code(3);
+}
+
+/// It runs when exec looks, and is paused before the process is there.
+#[test]
+fn refused_when_paused_meanwhile() {
+    only_tare!("runc waits until it is resumed");
+    let c = Container::new().up();
+    let fifo = c.path("process.json");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    let exec = Running::spawn(c.on("exec", &["--process", fifo.to_str().unwrap()]));
+    let mut process = fs::File::options().write(true).open(&fifo).unwrap();
+    c.cmd(&["pause", &c.id]).ok();
+    std::io::Write::write_all(&mut process, br#"{"args":["sleep","1000"],"cwd":"/"}"#).unwrap();
+    drop(process);
+    exec.wait().fails(255, "cannot exec in a paused container");
+    c.cmd(&["resume", &c.id]).ok();
+    wait_for("one process", || (processes(&c.id).len() == 1).then_some(()));
+    c.exec(&[], &["true"]).ok();
 }
 
 #[test]

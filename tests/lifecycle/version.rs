@@ -33,4 +33,8 @@ fn by_the_name_of_runc() {
     let said = named(&["create", &c.id]).fails(1, "runc create failed: ").stderr();
     assert!(!said.contains("tare create"), "{said}");
     named(&["features"]).ok();
+    for help in [&["help"][..], &["help", "exec"], &["exec", "--help"]] {
+        let text = named(help).ok().stdout();
+        assert!(text.contains("\nUsage: runc ") && !text.contains(" tare exec"), "{text}");
+    }
 }

@@ -25,7 +25,6 @@ const UNKNOWN: &str = "an object of nothing known: the specification has unknown
 const EMPTY: &str = "a list of nothing";
 const VALUE: &str = "a value that the property may have";
 const UNLIMITED: &str = "no limit, to the kernel and as for memory; the specification has no negative one";
-const LIST: &str = "read as the properties in their order, as serde does; runc refuses it";
 const NAMES: &str = "a system call that this machine does not know is passed over, as in runc";
 const BIND: &str = "the type of a bind mount is ignored, as mount(2) does";
 const VERSION: &str = "not looked at, as in runc 1.1 and 1.2";
@@ -93,10 +92,6 @@ const ACCEPTED: &[Accepted] = &[
     Accepted { why: VALUE, kinds: &["-1", "2^32"], places: &["/linux/resources/memory/swap"] },
     Accepted { why: VALUE, kinds: &["2^32"], places: &["/process/rlimits/0/hard"] },
     Accepted { why: VALUE, kinds: &["[1]"], places: &["/process/user/additionalGids"] },
-    Accepted { why: LIST, kinds: &["[1]"], places: &[
-        "/linux/resources/blockIO/throttleReadBpsDevice/0", "/linux/resources/network", "/linux/resources/pids",
-        "/process/consoleSize", "/process/user",
-    ] },
     Accepted { why: NAMES, kinds: &["text", "a NUL", "a newline", "dots"], places: &[
         "/linux/seccomp/syscalls/0/names/0", "/linux/seccomp/syscalls/0/names/1",
     ] },

@@ -18,6 +18,7 @@ mod save;
 mod tag;
 mod verify;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -72,8 +73,18 @@ enum Command {
     Logout(login::Logout),
 }
 
+/// `image prune` is `prune`: in Docker's longer form each of these commands is one of `image`.
+fn arguments() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let at = if words.get(1).is_some_and(|w| w == "--root") { 3 } else { 1 };
+    if words.len() > at + 1 && words[at] == "image" {
+        words.remove(at);
+    }
+    words
+}
+
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
         Err(e) => {
             // Help and version come as errors too, and go to standard output.

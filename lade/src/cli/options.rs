@@ -75,6 +75,9 @@ pub(super) struct Registries {
     /// Give credentials to this token server though it is of another domain than the registry
     #[arg(long, value_name = "HOST")]
     trust_realm: Vec<String>,
+    /// Give up on a server that for so long sends less than a kilobyte a second
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    stall: u64,
 }
 
 impl Registries {
@@ -91,6 +94,7 @@ impl Registries {
             authfile: self.authfile.clone(),
             anonymous: self.anonymous,
             trusted_realms: self.trust_realm.clone(),
+            stall: std::time::Duration::from_secs(self.stall),
         })
     }
 }

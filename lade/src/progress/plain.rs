@@ -19,7 +19,13 @@ pub(super) fn plan_text(plan: &Plan) -> String {
     let (present, layers) = (plan.layers_present, plan.layers);
     match plan.download {
         0 if present == layers => format!("{}: up to date", plan.name),
-        bytes => format!("{}: {layers} layers, {present} here, {} to fetch", plan.name, human(bytes)),
+        bytes => {
+            let [bytes, need, free] = [bytes, plan.need, plan.free].map(human);
+            format!(
+                "{}: {layers} layers, {present} here, {bytes} to fetch; needs about {need} of {free} free",
+                plan.name
+            )
+        }
     }
 }
 

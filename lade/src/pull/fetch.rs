@@ -16,8 +16,9 @@ use crate::source::Source;
 use crate::store::Part;
 
 const BUFFER: usize = 128 << 10;
-/// Tries in a row that bring nothing.
+/// Tries in a row that bring next to nothing.
 const TRIES: u32 = 5;
+const SOMETHING: u64 = 64 << 10;
 
 pub(super) struct Fetch<'a> {
     pub source: &'a dyn Source,
@@ -55,7 +56,7 @@ impl Fetch<'_> {
         while at.have < self.blob.size {
             let before = at.have;
             let result = self.stream(&mut at);
-            failures = if at.have > before { 0 } else { failures + 1 };
+            failures = if at.have - before >= SOMETHING { 0 } else { failures + 1 };
             match result {
                 Ok(()) => {}
                 Err(e) if e.kind() == Kind::Transient && self.source.is_remote() && failures < TRIES => {

@@ -14,6 +14,7 @@ use super::{Offer, Root, Source};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::image::{DOCUMENT_MAX, Descriptor, Index, REF_NAME};
+use crate::reference::Reference;
 use crate::store::{open_dir, read_bounded};
 use crate::{bail, corrupt};
 
@@ -90,11 +91,16 @@ impl Layout {
     pub fn offer_named(&self, tag: Option<&str>) -> Result<Offer> {
         let manifests = self.index()?.manifests;
         let names: Vec<String> = manifests.iter().filter_map(|d| d.ref_name().map(str::to_owned)).collect();
+        // By the name as it is written, else by what it means: app:1 is docker.io/library/app:1.
+        let written = tag.is_some_and(|tag| names.iter().any(|name| name == tag));
+        let means = |name: &str, tag| {
+            !written && Reference::parse(name).is_ok_and(|n| Reference::parse(tag).is_ok_and(|t| t == n))
+        };
         let is = |d: &Descriptor| match tag {
             None => true,
             Some(tag) => match tag.strip_prefix('@') {
                 Some(digest) => d.digest.as_str() == digest,
-                None => d.ref_name() == Some(tag),
+                None => d.ref_name().is_some_and(|name| name == tag || means(name, tag)),
             },
         };
         let mut found = manifests.into_iter().filter(is);

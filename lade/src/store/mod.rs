@@ -65,7 +65,8 @@ impl Store {
         if meta.uid() != geteuid().as_raw() {
             bail!("{}: it belongs to another user (uid {})", what(), meta.uid());
         }
-        if meta.permissions().mode() & 0o077 != 0 {
+        // With the set-group-id bit (of /var/local, say) all that is unpacked here would have the directory's group.
+        if meta.permissions().mode() & 0o7077 != 0 {
             fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).context(what)?;
         }
         for dir in ["blobs/sha256", "blobs/sha512", "layers", "tmp", "locks", "bundles"] {

@@ -23,6 +23,15 @@ pub fn reflink(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
+/// From here on what this thread creates has exactly the mode it asks for; the other threads keep the process's umask.
+pub fn without_umask() -> io::Result<()> {
+    // SAFETY: takes an integer; working directory, root and umask become this thread's own.
+    check(i64::from(unsafe { libc::unshare(libc::CLONE_FS) }))?;
+    // SAFETY: takes an integer and cannot fail.
+    unsafe { libc::umask(0) };
+    Ok(())
+}
+
 /// A random number from the kernel: back-off jitter, never a secret.
 pub fn random() -> u64 {
     let mut bytes = [0u8; 8];

@@ -30,7 +30,18 @@ impl Header {
         };
         let header = Header { block: Box::new(*block), format };
         header.check_sum()?;
+        header.check_numbers()?;
         Ok(header)
+    }
+
+    /// Of every header, also those nobody asks for: where one is malformed, Go and Python refuse or stop.
+    fn check_numbers(&self) -> Result<()> {
+        self.mode()?;
+        self.uid()?;
+        self.gid()?;
+        self.size()?;
+        self.mtime()?;
+        self.device().map(drop)
     }
 
     fn check_sum(&self) -> Result<()> {

@@ -25,6 +25,8 @@ pub(super) struct SparsePax {
     pub major: Option<u64>,
     pub minor: Option<u64>,
     pub name: Option<Vec<u8>>,
+    /// What versions 0 call the file's length, and version 1.
+    pub size: Option<u64>,
     pub real_size: Option<u64>,
     /// Format 0.1: the map as one comma-separated list.
     pub map: Option<Vec<u8>>,
@@ -61,24 +63,32 @@ impl Pax {
         if key.starts_with(b"GNU.sparse.") {
             return self.sparse.apply(&key[11..], value);
         }
-        let set = !value.is_empty();
         match key {
-            b"path" => self.path = set.then(|| text(value)).transpose()?,
-            b"linkpath" => self.link = set.then(|| text(value)).transpose()?,
-            b"size" => self.size = set.then(|| decimal(value)).transpose()?,
-            b"uid" => self.uid = set.then(|| decimal(value)).transpose()?,
-            b"gid" => self.gid = set.then(|| decimal(value)).transpose()?,
-            b"mtime" => self.mtime = set.then(|| time(value)).transpose()?,
+            // To POSIX the header's own value counts then; to Python and libarchive it is zero.
+            b"path" | b"linkpath" | b"size" | b"uid" | b"gid" | b"mtime" if value.is_empty() => {
+                corrupt!("a PAX header has a record without a value")
+            }
+            b"path" => self.path = Some(text(value)?),
+            b"linkpath" => self.link = Some(text(value)?),
+            b"size" => self.size = Some(decimal(value)?),
+            b"uid" => self.uid = Some(decimal(value)?),
+            b"gid" => self.gid = Some(decimal(value)?),
+            b"mtime" => self.mtime = Some(time(value)?),
+            // Star's own sparse files: to libarchive this is the size, to others nothing.
+            b"SCHILY.realsize" => corrupt!("a PAX header has star's record of a sparse file"),
             // Times nobody can set, names nobody looks up, vendors' own keys.
             _ => {}
         }
         Ok(())
     }
 
-    /// A global header may say what no reader applies; it must not name or size an entry, on which readers differ.
+    /// A global header may say what no reader applies; GNU tar and Python apply the rest to each entry, Go and
+    /// libarchive do not.
     pub(super) fn require_harmless(&self) -> Result<()> {
-        if self.path.is_some() || self.link.is_some() || self.size.is_some() || self.sparse.seen {
-            corrupt!("a global PAX header gives a path, a link or a size");
+        let Pax { path, link, size, uid, gid, mtime, xattrs, sparse } = self;
+        let names = path.is_some() || link.is_some() || size.is_some() || sparse.seen;
+        if names || uid.is_some() || gid.is_some() || mtime.is_some() || !xattrs.is_empty() {
+            corrupt!("a global PAX header gives more than a comment");
         }
         Ok(())
     }
@@ -91,7 +101,8 @@ impl SparsePax {
             b"major" => self.major = Some(decimal(value)?),
             b"minor" => self.minor = Some(decimal(value)?),
             b"name" => self.name = Some(text(value)?),
-            b"realsize" | b"size" => self.real_size = Some(decimal(value)?),
+            b"realsize" => self.real_size = Some(decimal(value)?),
+            b"size" => self.size = Some(decimal(value)?),
             b"map" => self.map = Some(value.to_vec()),
             b"offset" | b"numbytes" => self.pairs.push(decimal(value)?),
             b"numblocks" => {}

@@ -45,7 +45,11 @@ pub(super) fn gnu_name(mut bytes: Vec<u8>) -> Vec<u8> {
 pub(super) fn kind(header: &Header, path: &[u8]) -> Result<Kind> {
     let slash = path.ends_with(b"/");
     Ok(match header.typeflag() {
-        // Before there was a type for directories, a slash at the end made one.
+        // Before there was a type for directories, a slash at the end made one: of this name to most, of the header's
+        // own to Python.
+        0 if slash != header.path().ends_with(b"/") => {
+            corrupt!("the entry {} is a file or a directory", String::from_utf8_lossy(path))
+        }
         0 if slash => Kind::Dir,
         b'0' | b'7' if slash => {
             corrupt!("the entry {} is a file with a directory's name", String::from_utf8_lossy(path))

@@ -157,7 +157,14 @@ impl<R: Read> Reader<R> {
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
         self.left = 0;
         self.read_exact(&mut bytes)?;
-        self.skip_rest()?;
+        let mut padding = [0; BLOCK];
+        let padding = &mut padding[..self.padding];
+        self.read_exact(padding)?;
+        self.padding = 0;
+        // GNU tar and Python read a long name up to its NUL, however long the header says that it is.
+        if padding.iter().any(|b| *b != 0) {
+            corrupt!("an extended header is longer than it says");
+        }
         Ok(bytes)
     }
 
@@ -218,7 +225,7 @@ impl<R: Read> Reader<R> {
             Some(size) => size,
             None => header.size()?,
         };
-        if !matches!(kind, Kind::File) && stored != 0 {
+        if !matches!(kind, Kind::File) && (stored != 0 || pax.sparse.seen) {
             corrupt!("the entry {} has data and is not a file", String::from_utf8_lossy(&path));
         }
         let mtime = match pax.mtime {

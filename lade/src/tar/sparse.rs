@@ -5,7 +5,7 @@
 use super::pax::{SparsePax, decimal};
 use super::{BLOCK, Entry, SparseMap};
 use crate::corrupt;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 const MAP_MAX: usize = 1 << 20;
 
@@ -16,28 +16,32 @@ pub(super) fn from_pax(
     block: impl FnMut(&mut [u8; BLOCK]) -> Result<()>,
 ) -> Result<u64> {
     let mut used = 0;
-    let map = match (pax.major, pax.minor) {
-        (Some(1), Some(0)) => {
+    // A reader goes by what it finds first: records of two versions are two files.
+    let (map, size) = match (pax.major, pax.minor, pax.size, pax.real_size) {
+        (Some(1), Some(0), None, Some(size)) if pax.map.is_none() && pax.pairs.is_empty() => {
             let (map, blocks) = read_map(block)?;
             used = blocks * BLOCK as u64;
-            map
+            (map, size)
         }
-        (None | Some(0), None | Some(0 | 1)) => {
+        (None | Some(0), None | Some(0 | 1), Some(size), None) => {
             let numbers = match &pax.map {
-                Some(text) => text.split(|b| *b == b',').map(decimal).collect::<Result<Vec<_>>>()?,
+                Some(text) if pax.pairs.is_empty() => {
+                    text.split(|b| *b == b',').map(decimal).collect::<Result<Vec<_>>>()?
+                }
+                Some(_) => corrupt!("a sparse file has two maps"),
                 None => pax.pairs,
             };
-            if numbers.len() % 2 != 0 {
-                corrupt!("a sparse map has an odd number of values");
+            if numbers.is_empty() || numbers.len() % 2 != 0 {
+                corrupt!("a sparse map has no or an odd number of values");
             }
-            numbers.chunks_exact(2).map(|p| (p[0], p[1])).collect()
+            (numbers.chunks_exact(2).map(|p| (p[0], p[1])).collect(), size)
         }
-        _ => corrupt!("a sparse file is of an unknown version"),
+        _ => corrupt!("a sparse file is of no known version, or of two"),
     };
     if let Some(name) = pax.name {
         entry.path = name;
     }
-    entry.size = pax.real_size.ok_or_else(|| Error::corrupt("a sparse file has no real size"))?;
+    entry.size = size;
     entry.sparse = Some(map);
     Ok(used)
 }

@@ -82,7 +82,7 @@ impl Meta {
     }
 
     /// Owner, then mode (a change of owner clears set-id bits), then attributes (it clears capabilities too), then
-    /// the time. The file was created by this process with the permission bits it should have.
+    /// the time. The file was created by this thread with the permission bits it should have.
     pub(super) fn set_file(&self, fd: &OwnedFd, can: Privileges) -> Result<()> {
         if can.root && (self.uid, self.gid) != (0, 0) {
             fchown(fd, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))

@@ -60,6 +60,7 @@ pub fn unpack(
     marks: OverlayXattr,
 ) -> Result<Unpacked> {
     let can = meta::Privileges::of_process(marks);
+    crate::sys::without_umask().context(|| "unable to set a umask")?;
     fence(dir)?;
     let (waited, inflated, read) = (Cell::default(), Cell::default(), Cell::default());
     let start = Instant::now();

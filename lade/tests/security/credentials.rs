@@ -91,12 +91,12 @@ fn saw_nothing(server: &Server) -> bool {
     server.requests().iter().all(|r| !r.target.starts_with("/v2"))
 }
 
-const REGISTRY: &str = "192.0.2.1";
-const ELSEWHERE: &str = "192.0.2.2";
+pub(super) const REGISTRY: &str = "192.0.2.1";
+pub(super) const ELSEWHERE: &str = "192.0.2.2";
 
 /// What happens at a registry that answers a blob with a redirect to `to`, and every request without credentials with
 /// a challenge that names `realm`.
-fn prying(realm: Option<String>, to: Option<String>) -> Server {
+pub(super) fn prying(realm: Option<String>, to: Option<String>) -> Server {
     let answer = registry_of(&image());
     Server::start_on(REGISTRY, move |request| {
         let authorized = request.headers.contains_key("authorization");

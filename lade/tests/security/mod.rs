@@ -10,6 +10,7 @@ mod documents;
 mod escape;
 mod host;
 pub(crate) mod pulled;
+mod reach;
 mod whiteouts;
 
 use std::fs;

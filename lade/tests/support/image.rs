@@ -180,6 +180,7 @@ pub(crate) struct Blob {
 pub(crate) struct Image {
     pub(crate) layers: Vec<Blob>,
     pub(crate) config: Value,
+    pub(crate) history: Value,
 }
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -193,7 +194,11 @@ impl Image {
             let diff_id = Digest::of(&bytes);
             Blob { media_type: "application/vnd.oci.image.layer.v1.tar", bytes, diff_id }
         };
-        Image { layers: layers.iter().map(blob).collect(), config: json!({"Cmd": ["/bin/true"]}) }
+        Image {
+            layers: layers.iter().map(blob).collect(),
+            config: json!({"Cmd": ["/bin/true"]}),
+            history: json!([]),
+        }
     }
 
     pub(crate) fn gzipped(mut self) -> Self {
@@ -206,14 +211,18 @@ impl Image {
 
     /// One layer, of these very bytes.
     pub(crate) fn of_blob(media_type: &'static str, bytes: Vec<u8>, diff_id: Digest) -> Self {
-        Image { layers: vec![Blob { media_type, bytes, diff_id }], config: json!({"Cmd": ["/bin/true"]}) }
+        Image {
+            layers: vec![Blob { media_type, bytes, diff_id }],
+            config: json!({"Cmd": ["/bin/true"]}),
+            history: json!([]),
+        }
     }
 
     pub(crate) fn config_bytes(&self) -> Vec<u8> {
         let diff_ids: Vec<&str> = self.layers.iter().map(|l| l.diff_id.as_str()).collect();
         let arch = lade::image::Platform::host().architecture;
         json!({"architecture": arch, "os": "linux", "config": self.config,
-            "rootfs": {"type": "layers", "diff_ids": diff_ids}})
+            "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": self.history})
         .to_string()
         .into_bytes()
     }

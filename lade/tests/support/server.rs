@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lade::digest::Digest;
 
@@ -26,11 +27,13 @@ pub(crate) struct Response {
     pub(crate) cut: Option<usize>,
     /// So many zeros follow the body.
     pub(crate) zeros: u64,
+    /// So many bytes of the body every tenth of a second.
+    pub(crate) drip: Option<usize>,
 }
 
 impl Response {
     pub(crate) fn new(status: u16, body: &[u8]) -> Self {
-        Response { status, headers: Vec::new(), body: body.to_vec(), cut: None, zeros: 0 }
+        Response { status, headers: Vec::new(), body: body.to_vec(), cut: None, zeros: 0, drip: None }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -40,6 +43,11 @@ impl Response {
 
     pub(crate) fn zeros(mut self, zeros: u64) -> Self {
         self.zeros = zeros;
+        self
+    }
+
+    pub(crate) fn drip(mut self, bytes: usize) -> Self {
+        self.drip = Some(bytes);
         self
     }
 
@@ -145,7 +153,7 @@ fn serve(stream: TcpStream, handler: &dyn Fn(&Request) -> Response, log: &Mutex<
         head += "\r\n";
         let body = if request.method == "HEAD" { &[][..] } else { &response.body };
         let body = &body[..response.cut.unwrap_or(body.len()).min(body.len())];
-        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_err()
+        if stream.write_all(head.as_bytes()).and_then(|()| send(&mut stream, body, response.drip)).is_err()
             || response.cut.is_some()
         {
             return;
@@ -159,6 +167,15 @@ fn serve(stream: TcpStream, handler: &dyn Fn(&Request) -> Response, log: &Mutex<
             left -= n;
         }
     }
+}
+
+fn send(stream: &mut TcpStream, body: &[u8], drip: Option<usize>) -> std::io::Result<()> {
+    let Some(bytes) = drip else { return stream.write_all(body) };
+    for piece in body.chunks(bytes) {
+        stream.write_all(piece)?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {

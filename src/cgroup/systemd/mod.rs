@@ -7,6 +7,9 @@
 mod connection;
 mod wire;
 
+#[cfg(fuzzing)]
+pub use wire::fuzz;
+
 use std::time::{Duration, Instant};
 
 use connection::{Answer, Connection, Failed};

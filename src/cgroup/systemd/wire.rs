@@ -282,6 +282,17 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whatever the bytes.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    if let Some(Ok(length)) = length(bytes)
+        && let Some(message) = bytes.get(..length).and_then(parse)
+    {
+        let signature = message.signature.clone();
+        let _ = (message.texts(&signature), message.texts("v"), message.texts("uoss"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -5,12 +5,11 @@
 //! kubelet writes into these files too, and the NVIDIA hook into the device rules.
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::devices::{Devices, access, subject};
 use super::{Limits, limits};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::cgroup::Version;
 use crate::host::systemd::Bus;
 
@@ -36,10 +35,9 @@ pub fn update(saved: &Value, mut request: Value, version: Version) -> Result<Upd
     let mut resources = saved.clone();
     for all in [&mut resources, &mut request] {
         drop_unset(all);
-        refuse_lists(all)?;
     }
-    let old: LinuxResources = typed(&resources)?;
-    let asked: LinuxResources = typed(&request)?;
+    let old = crate::spec::resources(&resources)?;
+    let asked = crate::spec::resources(&request)?;
     let rules = add_rules(rules(&old), rules(&asked))?;
     settle(&mut request);
     merge(&mut resources, &request);
@@ -50,14 +48,10 @@ pub fn update(saved: &Value, mut request: Value, version: Version) -> Result<Upd
         all["devices"] = json!(rules);
     }
     drop_unset(&mut request);
-    let request: LinuxResources = typed(&request)?;
+    let request = crate::spec::resources(&request)?;
     let mut limits = limits(Some(&request), version)?;
     limits.with_properties(Some(&request), Bus::System, version);
     Ok(Update { limits, devices: Devices::plan(crate::spec::list(old.devices()))?, resources })
-}
-
-fn typed<T: DeserializeOwned>(value: &Value) -> Result<T> {
-    T::deserialize(value).map_err(|e| refused(&e.to_string()))
 }
 
 fn rules(resources: &LinuxResources) -> Vec<LinuxDeviceCgroup> {
@@ -74,21 +68,6 @@ fn drop_unset(value: &mut Value) {
         }
         _ => {}
     }
-}
-
-/// serde takes a list for an object, its members in order; nobody means that.
-fn refuse_lists(resources: &Value) -> Result<()> {
-    let groups = ["memory", "cpu", "pids", "blockIO", "network", "rdma", "unified"];
-    let misplaced = |name: &&&str| !resources[**name].is_null() && !resources[**name].is_object();
-    match groups.iter().find(misplaced) {
-        _ if !resources.is_object() => Err(refused("it is not an object")),
-        Some(name) => Err(refused(&format!("{name} is not an object"))),
-        None => Ok(()),
-    }
-}
-
-fn refused(why: &str) -> Error {
-    Error::new("unable to understand the resources").because(why)
 }
 
 /// What runc makes of values that stand alone.
@@ -283,10 +262,20 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for (request, error) in [
-            (json!({ "memory": { "limit": "x" } }), "unable to understand the resources: invalid type"),
+            (
+                json!({ "memory": { "limit": "x" } }),
+                "unable to understand the resources (config.json: /linux/resources/memory/limit): invalid type: string \"x\", expected i64",
+            ),
             (json!({ "memory": { "swap": 1 } }), "memory+swap limit should be >= memory limit"),
-            (json!([]), "unable to understand the resources: it is not an object"),
-            (json!({ "cpu": [] }), "unable to understand the resources: cpu is not an object"),
+            (
+                json!([]),
+                "unable to understand the resources (config.json: /linux/resources): invalid type: sequence",
+            ),
+            (
+                json!({ "cpu": [] }),
+                "unable to understand the resources (config.json: /linux/resources/cpu): invalid type: sequence",
+            ),
+            (json!({ "cpu": { "shares": [7] } }), "/linux/resources/cpu/shares): invalid type: sequence"),
             (json!({ "devices": [{ "allow": true, "type": "c", "access": "z" }] }), "invalid device access"),
         ] {
             let said = update(&saved(), request.clone(), Version::V1).unwrap_err().to_string();

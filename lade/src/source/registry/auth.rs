@@ -94,7 +94,7 @@ impl Auth<'_> {
         scopes.sort_unstable();
         scopes.dedup();
         let scope = scopes.join(" ");
-        let target = Endpoint::bare(realm.clone());
+        let target = Endpoint::bare(realm.clone()).sent_by(registry);
         let response = if let Some(Credentials::IdentityToken(token)) = &credentials {
             let form = Url { tls: true, authority: String::new(), target: String::new() }.with_query(&[
                 ("grant_type", "refresh_token"),

@@ -39,9 +39,15 @@ pub(super) struct Endpoint {
     pub can_pull: bool,
     pub auth: Slot,
     pub scope: String,
+    /// The registry that named this origin, if the user did not: its token server.
+    pub sent_by: Option<Url>,
 }
 
 impl Endpoint {
+    pub(super) fn sent_by(self, registry: &Url) -> Self {
+        Endpoint { sent_by: Some(registry.clone()), ..self }
+    }
+
     /// An origin without a repository: a token server.
     pub(super) fn bare(base: Url) -> Self {
         Endpoint {
@@ -58,6 +64,7 @@ impl Endpoint {
             can_pull: true,
             auth: Slot::default(),
             scope: String::new(),
+            sent_by: None,
         }
     }
 

@@ -3,20 +3,17 @@
 //! they lead: credentials stay with their origin (CVE-2020-15157), TLS is never given up, and a registry out there
 //! cannot send us to an address in here.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use ureq::Agent;
 use ureq::http::{self, HeaderMap};
 
 use super::Settings;
+use super::agent::{Agents, Inside};
 use super::challenge::{Challenge, parse};
 use super::endpoint::Endpoint;
-use super::proxy;
-use super::tls::Roots;
+use super::pace::Paced;
 use super::url::{Url, is_local};
 use crate::bail;
 use crate::error::{Context, Error, Kind, Result};
@@ -24,9 +21,6 @@ use crate::store::read_bounded;
 use crate::time;
 
 const REDIRECTS_MAX: usize = 5;
-const CONNECT: Duration = Duration::from_secs(20);
-/// A server that sends nothing for so long is given up; a slow one is not.
-const STALL: Duration = Duration::from_secs(30);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 const ERROR_MAX: u64 = 64 << 10;
 
@@ -153,43 +147,12 @@ fn retry_after(value: &str) -> Duration {
 
 pub(super) struct Client {
     pub settings: Settings,
-    roots: Roots,
-    agents: Mutex<HashMap<String, Agent>>,
+    agents: Agents,
 }
 
 impl Client {
     pub(super) fn new(settings: &Settings) -> Self {
-        Client { settings: settings.clone(), roots: Roots::default(), agents: Mutex::default() }
-    }
-
-    /// TLS differs from host to host (certificates, client keys), so each has an agent of its own.
-    fn agent(&self, url: &Url, endpoint: &Endpoint) -> Result<Agent> {
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = format!("{}{}", if url.tls { "https://" } else { "http://" }, url.authority);
-        if let Some(agent) = agents.get(&key) {
-            return Ok(agent.clone());
-        }
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(proxy::for_url(url)?)
-            .user_agent(concat!("lade/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(STALL))
-            .timeout_per_read(Some(STALL))
-            .max_idle_connections_per_host(8);
-        if url.tls {
-            let own = url.authority == endpoint.base.authority;
-            config = config.tls_config(self.roots.config(
-                &self.settings,
-                &url.authority,
-                own.then_some(endpoint),
-            )?);
-        }
-        let agent = config.build().new_agent();
-        agents.insert(key, agent.clone());
-        Ok(agent)
+        Client { settings: settings.clone(), agents: Agents::default() }
     }
 
     /// Sends the request to where its URL says, with `authorization` for as long as the origin stays the same.
@@ -232,7 +195,7 @@ impl Client {
         }
         let what = || format!("unable to ask {}", url.authority);
         let bad = |e: http::Error| Error::new(format!("{}: {e}", what()));
-        let agent = self.agent(url, endpoint)?;
+        let agent = self.agents.of(&self.settings, url, endpoint)?;
         let result = match request.body {
             None => agent.run(builder.body(()).map_err(bad)?),
             Some(Body::Bytes(bytes)) => agent.run(builder.body(bytes).map_err(bad)?),
@@ -243,7 +206,7 @@ impl Client {
         Ok(Response {
             status: parts.status.as_u16(),
             headers: parts.headers,
-            body: Box::new(body.into_reader()),
+            body: Box::new(Paced::new(body.into_reader(), self.settings.stall)),
             url: url.clone(),
         })
     }
@@ -260,9 +223,10 @@ pub(super) fn check_redirect(from: &Url, to: &Url, endpoint: &Endpoint) -> Resul
     Ok(())
 }
 
-/// A certificate that is not trusted will not be trusted the next time either.
+/// A certificate that is not trusted will not be trusted the next time either, nor will a name that leads in here.
 fn network(e: &ureq::Error, what: &str) -> Error {
     let text = match e {
+        ureq::Error::Other(e) if e.is::<Inside>() => return Error::new(format!("{what}: {e}")),
         ureq::Error::Io(e) => e.to_string(),
         ureq::Error::HostNotFound => "the host is not known".to_owned(),
         other => other.to_string(),

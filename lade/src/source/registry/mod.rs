@@ -2,6 +2,7 @@
 //! A registry (OCI distribution spec 1.1, Docker's HTTP API V2): one repository, reached through mirrors or directly.
 //! Blocking calls on the caller's thread. Credentials go to the origin they were given for, and to its token server.
 
+mod agent;
 mod auth;
 pub mod challenge;
 mod credentials;
@@ -9,6 +10,7 @@ mod endpoint;
 mod hosts;
 mod http;
 mod login;
+mod pace;
 mod proxy;
 mod push;
 mod tls;
@@ -36,7 +38,7 @@ use endpoint::Endpoint;
 use http::{Client, Request, Response};
 
 /// What the command line and the environment say about registries.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Hosts (with their port) that are spoken to without TLS.
     pub plain_http: Vec<String>,
@@ -46,6 +48,8 @@ pub struct Settings {
     pub anonymous: bool,
     /// Token servers that may see credentials though they are of another domain.
     pub trusted_realms: Vec<String>,
+    /// How long a server may send next to nothing.
+    pub stall: Duration,
 }
 
 const TRIES: u32 = 5;

@@ -104,12 +104,14 @@ pub(super) fn is_loopback(host: &str) -> bool {
 /// Addresses that mean something only on this host or this link: a redirect there from elsewhere reads the
 /// metadata service of a cloud (CVE-2026-35527).
 pub(super) fn is_local(host: &str) -> bool {
-    is_loopback(host)
-        || match ip(host).map(|ip| ip.to_canonical()) {
-            Some(IpAddr::V4(v4)) => v4.is_link_local() || v4.is_unspecified(),
-            Some(IpAddr::V6(v6)) => v6.is_unicast_link_local() || v6.is_unspecified(),
-            None => false,
-        }
+    is_loopback(host) || ip(host).is_some_and(is_local_ip)
+}
+
+pub(super) fn is_local_ip(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified(),
+    }
 }
 
 /// Two hosts whose owner is likely the same: equal, both this machine, or under one registered domain.
