@@ -41,12 +41,15 @@ impl Cgroup {
     }
 
     /// systemd removes the cgroup of a unit that it stops, and forgets the unit. One without a cgroup has
-    /// ended by itself; but on v1 nothing tells systemd of the end of the last process.
+    /// ended by itself.
     pub(super) fn stop_unit(&self) -> Result<()> {
         let (Some(unit), Some(dir)) = (&self.unit, self.of_systemd()) else { return Ok(()) };
         match dir.open("", O_RDONLY | O_DIRECTORY) {
-            Err(Errno::ENOENT | Errno::ENODEV) if self.v2().is_some() => Ok(()),
-            _ => systemd::stop(unit, dir.relative()),
+            Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
+            _ => {
+                let cgroup = dir.below_mount().or_unable(|| format!("find the mount of {}", dir.path()))?;
+                systemd::stop(unit, &cgroup)
+            }
         }
     }
 }

@@ -143,8 +143,7 @@ fn drop_unknown(connection: &mut Connection, properties: &mut Vec<&Property>) ->
     Ok(properties.len() < before)
 }
 
-/// Stops the unit if its cgroup is the one that was recorded, as the name alone could be another's, or none: then nobody
-/// is in it.
+/// Stops the unit if its cgroup is the one that was recorded: the name alone could be another's.
 /// Without a systemd there is none to stop.
 pub(super) fn stop(unit: &Unit, cgroup: &str) -> Result<()> {
     match ask(unit.bus, |connection| stop_by(connection, unit, cgroup)) {
@@ -160,7 +159,7 @@ fn stop_by(connection: &mut Connection, unit: &Unit, cgroup: &str) -> Result<()>
         Err(error) if connection.is_lost() => return Err(error),
         held => held.unwrap_or_default(),
     };
-    if !held.is_empty() && held.trim_matches('/') != cgroup.trim_matches('/') {
+    if held.trim_matches('/') != cgroup.trim_matches('/') {
         return Ok(());
     }
     let mut arguments = Writer::default();
