@@ -19,6 +19,8 @@ use crate::spawn::hooks::{self, Entry, Kind, Place};
 use crate::spawn::{self, Child};
 use crate::spec::list;
 use crate::step::HookPoint;
+use crate::sys;
+use crate::sys::fs::{O_DIRECTORY, O_PATH};
 
 pub(super) fn of(spec: &Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };
@@ -116,8 +118,13 @@ impl spawn::Host for Hooks<'_> {
                 let (init, namespaces) = (child.pidfd.as_fd(), self.state.namespaces);
                 let cgroup = self.made.cgroup();
                 let join = if cgroup.is_users() { Join::default() } else { cgroup.join()? };
+                // Of a user's own container it may not be opened, nor need it be.
+                let root = format!("/proc/{}/root", child.pid);
+                let root =
+                    CString::new(root).ok().and_then(|root| sys::fs::open(&root, O_PATH | O_DIRECTORY).ok());
+                let root = root.as_ref().map(AsFd::as_fd);
                 let cgroup = if cgroup.is_users() { Entry::Moved(cgroup) } else { Entry::Join(&join) };
-                let place = Place::Container { init, namespaces, cgroup, dir: &rootfs };
+                let place = Place::Container { init, root, namespaces, cgroup, dir: &rootfs };
                 let document = document(self.state, Status::Creating, pid);
                 hooks::run(of(self.spec, Kind::CreateContainer), Kind::CreateContainer, &document, place)
             }

@@ -47,11 +47,14 @@ impl Init<'_> {
     pub(super) fn open_root(&mut self, path: &CStr, from: Option<Slot>) -> Done {
         let place = match from {
             None => Brief::from(fs::open(path, O_PATH | O_DIRECTORY)?),
-            Some(slot) => {
+            Some(slot) => match fs::open(path, O_PATH | O_DIRECTORY) {
+                Ok(place) => Brief::from(place),
                 // The path may be closed to us: the copy goes over "/", which is not.
-                sys::fs::fchdir(self.fd(slot))?;
-                Brief::from(fs::open(c"/", O_PATH | O_DIRECTORY)?)
-            }
+                Err(_) => {
+                    sys::fs::fchdir(self.fd(slot))?;
+                    Brief::from(fs::open(c"/", O_PATH | O_DIRECTORY)?)
+                }
+            },
         };
         let tree = match from {
             None => mount::clone_tree(place.as_fd(), c"", Depth::Tree),

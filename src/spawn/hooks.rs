@@ -53,7 +53,16 @@ pub enum Place<'a> {
     Runtime(&'a CStr),
     /// In the namespaces of init while its root is still the host's, its pid namespace included, in its cgroups,
     /// and in this directory there.
-    Container { init: BorrowedFd<'a>, namespaces: u64, cgroup: Entry<'a>, dir: &'a CStr },
+    ///
+    /// `root` is init's own, where it can be had: over that of its mount namespace, by which a newcomer comes in, the
+    /// container's root may be mounted already, and a hook is the host's program.
+    Container {
+        init: BorrowedFd<'a>,
+        root: Option<BorrowedFd<'a>>,
+        namespaces: u64,
+        cgroup: Entry<'a>,
+        dir: &'a CStr,
+    },
 }
 
 /// How a hook gets into the container's cgroups.
@@ -158,7 +167,7 @@ fn become_hook(
         match place {
             // A bundle that is gone by now is no reason not to run.
             Place::Runtime(dir) => drop(sys::fs::chdir(dir)),
-            Place::Container { init, namespaces, dir, .. } => {
+            Place::Container { init, root, namespaces, dir, .. } => {
                 let rest = namespaces & !entered;
                 if rest != 0 {
                     process::setns(init, rest)?;
@@ -166,6 +175,10 @@ fn become_hook(
                 if namespaces & process::NEWUSER != 0 {
                     sys::cred::setresgid(0)?;
                     sys::cred::setresuid(0)?;
+                }
+                if let Some(root) = root {
+                    sys::fs::fchdir(root)?;
+                    sys::mount::chroot_cwd()?;
                 }
                 sys::fs::chdir(dir)?;
             }

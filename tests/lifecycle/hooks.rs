@@ -159,6 +159,14 @@ fn container_hooks_stand_before_and_after_the_pivot() {
     assert_eq!(log(&c, "inside"), "/bin/busybox\n");
 }
 
+/// A user namespace is no reason to run a program of the image's, nor to miss the mounts.
+#[test]
+fn container_hooks_are_the_hosts_in_a_user_namespace() {
+    let look = "[ -e /etc/os-release ] && mount | grep -q /rootfs/proc && [ -d proc/self ]";
+    let c = hook(Container::new().userns(), "createContainer", look);
+    c.run(&[]).ok();
+}
+
 /// A hook of the image's vendor is held by the container's limits; those of the runtime's are not.
 #[test]
 fn container_hooks_are_in_the_cgroups() {

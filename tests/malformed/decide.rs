@@ -37,9 +37,8 @@ fn host() -> Host {
     }
 }
 
-pub(crate) fn decide(config: &[u8]) -> Result<(), String> {
-    let host = host();
-    let options = plan::Options {
+fn options() -> plan::Options<'static> {
+    plan::Options {
         id: "c1",
         bundle: Path::new("/bundle"),
         rootfs: Path::new("/bundle/rootfs"),
@@ -51,7 +50,22 @@ pub(crate) fn decide(config: &[u8]) -> Result<(), String> {
         wait_for_start: true,
         adopted: false,
         privileged: true,
+    }
+}
+
+/// What `exec --process` does before it has any effect.
+pub(crate) fn decide_exec(document: &[u8]) -> Result<(), String> {
+    const ALL_BUT_USER: u64 = 0x6c02_0000;
+    let spec = spec::config(full().to_string().as_bytes()).unwrap().value;
+    let decide = || -> tare::error::Result<()> {
+        let process = spec::process(document)?.value;
+        plan::exec(&process, &spec, &options(), ALL_BUT_USER).map(drop)
     };
+    decide().map_err(|error| error.to_string())
+}
+
+pub(crate) fn decide(config: &[u8]) -> Result<(), String> {
+    let (host, options) = (host(), options());
     let decide = || -> tare::error::Result<()> {
         let spec = spec::config(config)?.value;
         let cgroup = plan::cgroup::plan(&spec, "c1", &host.cgroups, false, None)?;

@@ -10,4 +10,7 @@ mod decide;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod mutate;
+mod others;
 mod properties;
+mod real;
+mod state;

@@ -63,7 +63,9 @@ fn drop_unset(value: &mut Value) {
     match value {
         Value::Null => *value = json!({}),
         Value::Object(members) => {
-            members.values_mut().filter(|value| value.is_object()).for_each(drop_unset);
+            for group in members.values_mut().filter_map(Value::as_object_mut) {
+                group.retain(|_, value| !value.is_null());
+            }
             members.retain(|_, value| !value.is_null() && value.as_object().is_none_or(|o| !o.is_empty()));
         }
         _ => {}
@@ -131,11 +133,12 @@ fn complete(request: &mut Value, resources: &Value, group: &str, pair: [&str; 2]
 fn add_rules(old: Vec<LinuxDeviceCgroup>, new: Vec<LinuxDeviceCgroup>) -> Result<Vec<LinuxDeviceCgroup>> {
     let place = "/linux/resources/devices";
     let mut kept: Vec<LinuxDeviceCgroup> = old;
-    for rule in new {
-        match subject(&rule, place)? {
+    for (i, rule) in new.into_iter().enumerate() {
+        let at = format!("{place}/{i}");
+        match subject(&rule, &at)? {
             None => kept.clear(),
             Some(which) => {
-                let covered = access(&rule, place)?;
+                let covered = access(&rule, &at)?;
                 let mut hidden = Vec::with_capacity(kept.len());
                 for earlier in &kept {
                     let same = subject(earlier, place)? == Some(which);
