@@ -20,7 +20,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a systemd may take that executes itself anew, as `systemctl daemon-reexec` and upgrades make it: nobody
 /// listens meanwhile, and who was connected is no more.
-const ANEW: Duration = Duration::from_secs(10);
+pub(super) const ANEW: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -206,7 +206,12 @@ impl Connection {
                 Kind::Error => {
                     let text =
                         message.texts("s").and_then(|texts| texts.first().map(|text| (*text).to_owned()));
-                    Answer::Error(message.error, text.unwrap_or_default())
+                    let text = text.unwrap_or_default();
+                    if has_left_the_bus(&message.error) {
+                        self.lost = true;
+                        return Err(unable().because(text));
+                    }
+                    Answer::Error(message.error, text)
                 }
                 _ => Answer::Return(message),
             });
@@ -283,6 +288,13 @@ impl Connection {
         self.lost = true;
         unable().because("it has closed the connection: it may be starting anew")
     }
+}
+
+/// The bus daemon's own words, for one who executes itself anew.
+fn has_left_the_bus(error: &str) -> bool {
+    let name = error.strip_prefix("org.freedesktop.DBus.Error.").unwrap_or_default();
+    matches!(name, "NoReply" | "ServiceUnknown" | "NameHasNoOwner" | "Disconnected")
+        || name.starts_with("Spawn.")
 }
 
 fn unable() -> Error {

@@ -12,7 +12,7 @@ pub use wire::fuzz;
 
 use std::time::{Duration, Instant};
 
-use connection::{Answer, Connection, Failed};
+use connection::{ANEW, Answer, Connection, Failed};
 use wire::Writer;
 
 use crate::error::{Error, Result};
@@ -51,13 +51,11 @@ fn ask<T>(
     bus: Bus,
     mut question: impl FnMut(&mut Connection) -> Result<T>,
 ) -> std::result::Result<T, Failed> {
-    const TIMES: usize = 5;
+    let begin = Instant::now();
     let mut connection = Connection::open(bus)?;
     let mut answer = question(&mut connection);
-    for _ in 1..TIMES {
-        if answer.is_ok() || !connection.is_lost() {
-            break;
-        }
+    while answer.is_err() && connection.is_lost() && begin.elapsed() < ANEW {
+        std::thread::sleep(Duration::from_millis(50));
         let Ok(anew) = Connection::open(bus) else { break };
         connection = anew;
         answer = question(&mut connection);
