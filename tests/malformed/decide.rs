@@ -2,7 +2,9 @@
 //! What `create` does before it has any effect.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
+use oci_spec::runtime::Spec;
 use serde_json::Value;
 use tare::host::Host;
 use tare::host::cgroup::{Cgroups, Hierarchy, Version};
@@ -56,10 +58,11 @@ fn options() -> plan::Options<'static> {
 /// What `exec --process` does before it has any effect.
 pub(crate) fn decide_exec(document: &[u8]) -> Result<(), String> {
     const ALL_BUT_USER: u64 = 0x6c02_0000;
-    let spec = spec::config(full().to_string().as_bytes()).unwrap().value;
+    static SPEC: OnceLock<Spec> = OnceLock::new();
+    let spec = SPEC.get_or_init(|| spec::config(full().to_string().as_bytes()).unwrap().value);
     let decide = || -> tare::error::Result<()> {
         let process = spec::process(document)?.value;
-        plan::exec(&process, &spec, &options(), ALL_BUT_USER).map(drop)
+        plan::exec(&process, spec, &options(), ALL_BUT_USER).map(drop)
     };
     decide().map_err(|error| error.to_string())
 }

@@ -222,7 +222,8 @@ pub fn fuzz(mountinfo: &[u8]) {
     let path = |path: &std::ffi::CStr| InRoot(path.into());
     let step = |step| Planned { step, place: String::new() };
     let steps = vec![step(Step::MakeReadonly(path(c"proc/sys"))), step(Step::MakeReadonly(path(c".")))];
-    let plan = Plan { steps, ..Plan::default() };
+    let mut plan = Plan::default();
+    plan.steps = steps;
     let mut wanted = Wanted::of(&plan);
     mountinfo.split(|byte| *byte == b'\n').for_each(|line| wanted.see(line));
 }
