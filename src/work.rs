@@ -28,8 +28,8 @@ pub struct Work<Steps = Vec<Planned>, Strings = Vec<CString>> {
     pub ignored: u64,
     /// How many descriptors from 3 on are the container's.
     pub preserved: u32,
-    /// The parent is an ordinary user: it may write our id maps only while we are dumpable.
-    pub dumpable_for_maps: bool,
+    /// The parent is an ordinary user: it may write our id maps, and enter our namespaces, only while we are dumpable.
+    pub dumpable_for_parent: bool,
     pub birth: Option<Birth>,
 }
 

@@ -5,12 +5,13 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::sys::fs::{CWD, O_DIRECTORY, O_RDONLY, O_WRONLY, Resolve};
+use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, CWD, O_DIRECTORY, O_RDONLY, O_WRONLY, Resolve};
 use crate::sys::{self, Errno};
 
 /// A file of the kernel with a line a process or a device; more would not be a cgroup's.
 const FILE_LIMIT: usize = 64 << 20;
 
+#[derive(Debug)]
 pub(super) struct Dir {
     controllers: String,
     /// Where the hierarchy is mounted, or a directory of it.
@@ -49,6 +50,18 @@ impl Dir {
     pub(super) fn below_unit(&self, unit: &str) -> String {
         let below = self.relative.split_once(unit).map_or("", |(_, below)| below);
         below.to_owned()
+    }
+
+    /// Its path as systemd and /proc/PID/cgroup have it, wherever `relative` begins.
+    pub(super) fn below_mount(&self) -> sys::Result<String> {
+        let path = self.path();
+        for (end, _) in path.match_indices('/').skip(1) {
+            let dir = CString::new(&path[..end]).map_err(|_| Errno::EINVAL)?;
+            if matches!(sys::fs::magic_of(&dir)?, CGROUP1_MAGIC | CGROUP2_MAGIC) {
+                return Ok(path[end..].to_owned());
+            }
+        }
+        Err(Errno::ENOENT)
     }
 
     pub(super) fn path(&self) -> String {

@@ -78,8 +78,12 @@ impl Cgroup {
         check_usage(self, new)?;
         let before: Vec<Old> = new.writes.iter().filter_map(|write| Old::read(self, write)).collect();
         let changed = new.devices != *old;
+        if changed && self.unit.is_some() && self.v2().is_none() {
+            new.devices.refuse_beyond_systemd()?;
+        }
         let devices = if changed { devices::update(self, &new.devices) } else { Ok(()) };
-        let result = devices.and_then(|()| apply(self, new.writes.iter())).and_then(|()| self.tell(new));
+        let result =
+            devices.and_then(|()| apply(self, new.writes.iter())).and_then(|()| self.tell(new, changed));
         result.inspect_err(|_| {
             if changed {
                 let _ = devices::update(self, old);
@@ -92,10 +96,33 @@ impl Cgroup {
     }
 
     /// systemd remembers, and sets again what it is told; but it rounds a CPU quota: so once more by hand.
-    fn tell(&self, new: &Limits) -> Result<()> {
+    fn tell(&self, new: &Limits, devices_changed: bool) -> Result<()> {
         let Some(unit) = &self.unit else { return Ok(()) };
-        systemd::set(unit, &new.properties)?;
+        if self.v2().is_some() {
+            systemd::set(unit, &new.properties)?;
+        } else {
+            let (devices, others): (Vec<_>, Vec<_>) =
+                new.properties.iter().cloned().partition(|property| property.is_of_devices());
+            systemd::set(unit, &others)?;
+            if devices_changed {
+                self.standing_still(|| {
+                    systemd::set(unit, &devices)?;
+                    devices::update(self, &new.devices)
+                })?;
+            }
+        }
         apply(self, new.writes.iter())
+    }
+
+    /// v1 has one list of devices: systemd empties it before it writes its own, which is not all of ours.
+    fn standing_still(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        if self.is_frozen()? {
+            return work();
+        }
+        self.freeze()?;
+        let done = work();
+        let thawed = self.thaw();
+        done.and(thawed)
     }
 
     /// Single values, for messages and statistics.

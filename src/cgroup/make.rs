@@ -3,14 +3,14 @@
 //! directory below an existing one is a single mkdirat(2) a hierarchy; the rest is looked at only when
 //! that call says so.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::dir::{Dir, value, write_at};
 use super::{Cgroup, Join, devices, limit, remove};
 use crate::error::{Error, Result, While};
-use crate::plan::cgroup::{CgroupPlan, Place, Stage};
+use crate::plan::cgroup::{CgroupPlan, Place, Stage, is_systemds};
 use crate::sys::fs::CWD;
 use crate::sys::{self, Errno};
 
@@ -20,7 +20,7 @@ pub struct Made<'p> {
     pub(super) cgroup: Cgroup,
     join: Join,
     /// Directories that were not there: the hierarchy's index and the path below its mount, parents first.
-    created: Vec<(usize, String)>,
+    created: RefCell<Vec<(usize, String)>>,
     /// The unit was asked for: from here on it is ours to stop.
     pub(super) started: Cell<bool>,
 }
@@ -41,8 +41,8 @@ pub fn refuse_used(plan: &CgroupPlan) -> Result<()> {
 pub fn create(plan: &CgroupPlan) -> Result<Made<'_>> {
     let unit = plan.unit.as_ref().map(|unit| unit.unit.clone());
     let cgroup = Cgroup { dirs: Vec::with_capacity(plan.places.len()), unit };
-    let mut made =
-        Made { plan, cgroup, join: Join::default(), created: Vec::new(), started: Cell::new(false) };
+    let created = RefCell::new(Vec::new());
+    let mut made = Made { plan, cgroup, join: Join::default(), created, started: Cell::new(false) };
     if plan.unit.is_some() {
         let dirs =
             plan.places.iter().map(|place| Dir::new(&place.controllers, &place.mount, &place.relative));
@@ -86,7 +86,7 @@ impl Made<'_> {
 
     /// They are the container's from here on.
     pub fn keep(mut self) -> Cgroup {
-        self.created.clear();
+        self.created.get_mut().clear();
         self.started.set(false);
         Cgroup { dirs: std::mem::take(&mut self.cgroup.dirs), unit: self.cgroup.unit.take() }
     }
@@ -113,11 +113,31 @@ impl Made<'_> {
         }
     }
 
+    /// The hierarchies of v1 that systemd leaves alone, or makes no cgroup in for this unit: with init in them. After it
+    /// has made the unit, as it removes what is empty below a slice that ends.
+    pub(super) fn complete(&self, pid: i32) -> Result<()> {
+        let others =
+            || self.cgroup.dirs.iter().enumerate().filter(|(_, dir)| !is_systemds(dir.controllers()));
+        for (index, dir) in others() {
+            let new = self.mkdir(index).or_unable(|| format!("make the cgroup {}", dir.path()))?;
+            if dir.has("cpuset") {
+                self.fill_cpuset(dir, new)?;
+            }
+        }
+        let writes = &self.plan.limits.writes;
+        limit::apply(&self.cgroup, writes.iter().filter(|write| write.stage == Stage::Make))?;
+        for (_, dir) in others() {
+            dir.write("tasks", &pid.to_string())
+                .or_unable(|| format!("move init into the cgroup {}", dir.path()))?;
+        }
+        Ok(())
+    }
+
     /// Removes what was made in the selected hierarchies, children first. Should it fail, the state still
     /// names the path for `delete`.
     fn undo(&mut self, selected: impl Fn(usize) -> bool) {
         let deadline = remove::deadline();
-        for (index, path) in self.created.iter().rev().filter(|(index, _)| selected(*index)) {
+        for (index, path) in self.created.borrow().iter().rev().filter(|(index, _)| selected(*index)) {
             let dir = &self.cgroup.dirs[*index];
             let _ = if path == dir.relative() {
                 remove::tree(&dir.path(), deadline)
@@ -126,18 +146,18 @@ impl Made<'_> {
                 remove::empty(&dir.sibling(path))
             };
         }
-        self.created.retain(|(index, _)| !selected(*index));
+        self.created.get_mut().retain(|(index, _)| !selected(*index));
     }
 
     /// True when the cgroup is new; its missing ancestors are made too. Again when another container's
     /// failed create has just taken an ancestor away that both use.
-    fn mkdir(&mut self, index: usize) -> sys::Result<bool> {
+    fn mkdir(&self, index: usize) -> sys::Result<bool> {
         let dir = &self.cgroup.dirs[index];
         let relative = dir.relative();
-        let mut make = |path: &str| match mkdir(&dir.sibling(path)) {
+        let make = |path: &str| match mkdir(&dir.sibling(path)) {
             Err(Errno::EEXIST) => Ok(false),
             result => result.map(|()| {
-                self.created.push((index, path.to_owned()));
+                self.created.borrow_mut().push((index, path.to_owned()));
                 true
             }),
         };

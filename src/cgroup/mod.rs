@@ -32,13 +32,15 @@ pub use stats::Stats;
 use crate::error::{Error, Result, While};
 use crate::host::cgroup;
 use crate::host::systemd::Unit;
+use crate::plan::cgroup::is_systemds;
 use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, CWD, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY};
 use crate::sys::{self, Errno};
 
 /// One directory in each hierarchy.
+#[derive(Debug)]
 pub struct Cgroup {
     dirs: Vec<Dir>,
-    /// The systemd unit that they belong to, v2's only directory then.
+    /// The systemd unit that they belong to.
     unit: Option<Unit>,
 }
 
@@ -209,6 +211,11 @@ impl Cgroup {
     /// The directory of a host with v2 alone.
     fn v2(&self) -> Option<&Dir> {
         self.unified().filter(|_| self.dirs.len() == 1)
+    }
+
+    /// The directory that systemd makes for the unit, and calls it by.
+    fn of_systemd(&self) -> Option<&Dir> {
+        self.dirs.iter().find(|dir| is_systemds(dir.controllers()))
     }
 
     /// The v2 directory, on a hybrid host too.

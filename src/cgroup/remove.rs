@@ -43,10 +43,13 @@ impl Cgroup {
     /// systemd removes the cgroup of a unit that it stops, and forgets the unit. One without a cgroup has
     /// ended by itself.
     pub(super) fn stop_unit(&self) -> Result<()> {
-        let (Some(unit), [dir]) = (&self.unit, self.dirs.as_slice()) else { return Ok(()) };
+        let (Some(unit), Some(dir)) = (&self.unit, self.of_systemd()) else { return Ok(()) };
         match dir.open("", O_RDONLY | O_DIRECTORY) {
             Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
-            _ => systemd::stop(unit, dir.relative()),
+            _ => {
+                let cgroup = dir.below_mount().or_unable(|| format!("find the mount of {}", dir.path()))?;
+                systemd::stop(unit, &cgroup)
+            }
         }
     }
 }

@@ -611,3 +611,14 @@ fn what_a_process_uses_is_counted() {
         drop(process);
     }
 }
+
+#[test]
+fn a_path_below_the_mount_is_systemds() {
+    for hierarchy in cgroup::read().unwrap_or_else(|e| panic!("{e}")).hierarchies {
+        let mount = &hierarchy.mount;
+        for (base, relative) in [(mount.clone(), "a.slice/b.scope"), (format!("{mount}/a.slice"), "b.scope")]
+        {
+            assert_eq!(Dir::new("", &base, relative).below_mount(), Ok("/a.slice/b.scope".to_owned()));
+        }
+    }
+}

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::log;
 use crate::plan::resctrl::Group;
 use crate::plan::{Agent, Plan};
-use crate::spawn::hooks::{self, Kind, Place};
+use crate::spawn::hooks::{self, Entry, Kind, Place};
 use crate::spawn::{self, Child};
 use crate::spec::list;
 use crate::step::HookPoint;
@@ -117,14 +117,14 @@ impl spawn::Host for Hooks<'_> {
                 let rootfs = CString::new(self.state.rootfs.as_os_str().as_bytes()).unwrap_or_default();
                 let (init, namespaces) = (child.pidfd.as_fd(), self.state.namespaces);
                 let cgroup = self.made.cgroup();
-                // What a user's systemd would have to move stays outside.
                 let join = if cgroup.is_users() { Join::default() } else { cgroup.join()? };
                 // Of a user's own container it may not be opened, nor need it be.
                 let root = format!("/proc/{}/root", child.pid);
                 let root =
                     CString::new(root).ok().and_then(|root| sys::fs::open(&root, O_PATH | O_DIRECTORY).ok());
                 let root = root.as_ref().map(AsFd::as_fd);
-                let place = Place::Container { init, root, namespaces, join: &join, dir: &rootfs };
+                let cgroup = if cgroup.is_users() { Entry::Moved(cgroup) } else { Entry::Join(&join) };
+                let place = Place::Container { init, root, namespaces, cgroup, dir: &rootfs };
                 let document = document(self.state, Status::Creating, pid);
                 hooks::run(of(self.spec, Kind::CreateContainer), Kind::CreateContainer, &document, place)
             }

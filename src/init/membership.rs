@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use super::{Done, Fault, Init, in_force};
 use crate::channel::{Note, Order, Report};
 use crate::step::{HookPoint, Slot};
+use crate::sys::process::NEWPID;
 use crate::sys::{self, Errno};
 
 impl Init<'_> {
@@ -34,9 +35,17 @@ impl Init<'_> {
         self.await_go()
     }
 
+    /// An ordinary user's get into our namespaces only while we are dumpable. Nobody else is in a pid namespace that is
+    /// new.
     pub(super) fn await_hooks(&mut self, point: HookPoint) -> Done {
+        let new = self.work.birth.as_ref().is_some_and(|birth| birth.namespaces & NEWPID != 0);
+        let opened = point == HookPoint::CreateContainer && self.work.dumpable_for_parent && new;
+        if opened {
+            sys::process::set_dumpable(true)?;
+        }
         self.channel.send(&Report::Hooks(point))?;
-        self.await_go()
+        self.await_go()?;
+        if opened { hide() } else { Ok(()) }
     }
 
     /// An `Abort` has its reason on the parent's side, which prints it.

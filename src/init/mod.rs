@@ -89,7 +89,7 @@ struct Init<'p> {
 /// Performs the plan. Returns to nobody.
 pub fn run(mut work: Work, given: Given, channel: InitEnd) -> ! {
     if let Some(birth) = &work.birth {
-        birth::come_into_being(birth, work.dumpable_for_maps, &given, &channel);
+        birth::come_into_being(birth, work.dumpable_for_parent, &given, &channel);
     }
     let exec = work.exec();
     let fds = given.requests.iter().chain(&given.tasks).chain(&given.times).map(AsRawFd::as_raw_fd);
@@ -161,7 +161,7 @@ impl<'p> Init<'p> {
         // before, unless it has entered a user namespace, which makes it what fs.suid_dumpable says.
         let user = |birth: &Birth| birth.joins.iter().any(|(joined, _)| joined & sys::process::NEWUSER != 0);
         let hidden = self.work.birth.as_ref().is_some_and(|birth| !user(birth));
-        if hidden || self.work.dumpable_for_maps { Ok(()) } else { hide() }
+        if hidden || self.work.dumpable_for_parent { Ok(()) } else { hide() }
     }
 
     fn perform(&mut self, step: &'p Step) -> Done {

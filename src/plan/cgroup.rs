@@ -76,6 +76,11 @@ impl Place {
     }
 }
 
+/// Those of a hierarchy whose cgroups systemd makes and removes with its units, whoever else uses them.
+pub fn is_systemds(controllers: &str) -> bool {
+    controllers.is_empty() || controllers == "name=systemd"
+}
+
 impl CgroupPlan {
     pub fn is_v2(&self) -> bool {
         self.places.len() == 1 && self.places[0].controllers.is_empty()
@@ -107,16 +112,19 @@ pub fn plan(
     limits.devices_optional = rootless;
     if let Some(manager) = manager {
         let annotations = spec.annotations().clone().unwrap_or_default().into_iter().collect();
-        let (place, unit) = unit::place(asked, id, host, manager, &annotations)?;
-        limits.with_properties(linux.and_then(|linux| linux.resources().as_ref()), manager.bus);
+        let (places, unit) = unit::place(asked, id, host, manager, &annotations)?;
+        refuse_missing(&limits, host)?;
+        if host.version != Version::V2 {
+            limits.devices.refuse_beyond_systemd()?;
+        }
+        let resources = linux.and_then(|linux| linux.resources().as_ref());
+        limits.with_properties(resources, manager.bus, host.version);
         let own = BTreeMap::new();
-        return Ok(CgroupPlan { places: vec![place], limits, optional: false, own, unit: Some(unit) });
+        return Ok(CgroupPlan { places, limits, optional: false, own, unit: Some(unit) });
     }
     let places =
         host.hierarchies.iter().map(|h| place(h, host.version, asked, id)).collect::<Result<Vec<_>>>()?;
-    if host.version != Version::V2 {
-        refuse_missing(&limits, host)?;
-    }
+    refuse_missing(&limits, host)?;
     let optional = rootless && asked.is_empty();
     let own = |h: &Hierarchy| (h.controllers.clone(), format!("{}{}", h.mount, h.own));
     let own = host.hierarchies.iter().filter(|_| optional).map(own).collect();
@@ -136,14 +144,17 @@ pub fn limits(resources: Option<&LinuxResources>, version: Version) -> Result<Li
 
 impl Limits {
     /// For a container that systemd knows: the same resources, in its words too.
-    pub fn with_properties(&mut self, resources: Option<&LinuxResources>, bus: Bus) {
-        self.properties = properties::of(resources, &self.devices, bus);
+    pub fn with_properties(&mut self, resources: Option<&LinuxResources>, bus: Bus, version: Version) {
+        self.properties = properties::of(resources, &self.devices, bus, version);
     }
 }
 
 /// On v1 a controller may be missing. Without "devices" a container would see every device: that is
 /// fatal, others only when a limit asks for them.
 fn refuse_missing(limits: &Limits, host: &Cgroups) -> Result<()> {
+    if host.version == Version::V2 {
+        return Ok(());
+    }
     let mounted = |controller: &str| host.hierarchies.iter().any(|h| h.has(controller));
     if !mounted("devices") {
         return Err(Error::new("unable to restrict devices").because("mountpoint for devices not found"));

@@ -286,12 +286,13 @@ pub(super) fn name(draft: &mut Draft, spec: &Spec, spaces: &Namespaces) -> Resul
 /// user namespace is between them: so it is born with the container's root, not the host's (CVE-2016-9962).
 pub(super) fn join_container(draft: &mut Draft, spaces: &Namespaces, privileged: bool) {
     let slot = draft.request(Request::Init);
-    if spaces.own(NEWPID) && !spaces.user() {
-        draft.plan.through.push((spaces.all(), slot));
-        return;
-    }
     let mut namespaces = spaces.all() & !NEWPID;
-    if spaces.own(NEWPID) {
+    if spaces.own(NEWPID) && !spaces.user() {
+        // From inside the cgroup namespace nobody is born into a cgroup whom it does not hold already, where cgroup2 is
+        // mounted with nsdelegate, as systemd does: ENOENT (kernel: cgroup_procs_write_permission).
+        draft.plan.through.push((spaces.all() & !NEWCGROUP, slot));
+        namespaces = spaces.all() & NEWCGROUP;
+    } else if spaces.own(NEWPID) {
         if spaces.user() && !privileged {
             draft.plan.through.push((NEWUSER, slot));
             namespaces &= !NEWUSER;

@@ -26,7 +26,7 @@ pub(super) fn work(plan: &Plan, ignored: u64) -> Work<&[Planned], &[CString]> {
         home: plan.home,
         ignored,
         preserved: plan.preserved,
-        dumpable_for_maps: plan.id_maps.is_some() && sys::cred::effective_uid() != 0,
+        dumpable_for_parent: plan.id_maps.is_some() && sys::cred::effective_uid() != 0,
         birth: again.then(|| Birth { joins: plan.through.clone(), namespaces: plan.clone }),
     }
 }

@@ -5,6 +5,7 @@
 //! They get their own environment and no other (CVE-2025-23266), no descriptor but the three
 //! streams, and their time; a hook need not read what it is told.
 
+mod born;
 mod running;
 
 use std::ffi::CStr;
@@ -14,11 +15,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use oci_spec::runtime::Hook;
 
 use self::running::Running;
-use crate::cgroup::Join;
+use crate::cgroup::{Cgroup, Join};
 use crate::error::{Result, While};
 use crate::plan::HookProgram;
 use crate::sys;
-use crate::sys::process::{self, Cloned, ExecArgs, Kin};
+use crate::sys::process::{self, ExecArgs};
 use crate::sys::signal;
 
 /// The property of `hooks` that a hook is listed in.
@@ -59,9 +60,17 @@ pub enum Place<'a> {
         init: BorrowedFd<'a>,
         root: Option<BorrowedFd<'a>>,
         namespaces: u64,
-        join: &'a Join,
+        cgroup: Entry<'a>,
         dir: &'a CStr,
     },
+}
+
+/// How a hook gets into the container's cgroups.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'a> {
+    Join(&'a Join),
+    /// It waits until it has been moved there.
+    Moved(&'a Cgroup),
 }
 
 /// A hook's process, just made.
@@ -103,40 +112,50 @@ pub fn run_with(
 
 fn start(program: &HookProgram, place: Place<'_>, streams: &[OwnedFd; 3]) -> Result<Born> {
     let (args, env) = (ExecArgs::new(program.args.clone()), ExecArgs::new(program.env.clone()));
-    let home = match place {
-        Place::Container { init, namespaces, .. } if namespaces & process::NEWPID != 0 => {
-            let home = sys::fs::open(c"/proc/self/ns/pid", sys::fs::O_RDONLY)
-                .or_unable(|| "hold our own pid namespace".into())?;
-            process::setns(init, process::NEWPID)
-                .or_unable(|| "join the container's pid namespace".into())?;
-            Some(home)
+    let (mut cgroup, mut moved) = (None, None);
+    match place {
+        Place::Container { cgroup: Entry::Join(join), .. } => cgroup = join.into_cgroup(),
+        Place::Container { cgroup: Entry::Moved(to), .. } => {
+            moved = Some((to, sys::fs::pipe().or_unable(|| "make a pipe for a hook".into())?));
         }
-        _ => None,
+        Place::Runtime(_) => {}
+    }
+    let entered = born::entered(place);
+    let Some(born) = born::born(place, cgroup)? else {
+        let gate = moved.map(|(_, (gate, _))| gate);
+        become_hook(&program.path, &args, &env, (place, entered, gate), streams);
     };
-    let cgroup = match place {
-        Place::Container { join, .. } => join.into_cgroup(),
-        Place::Runtime(_) => None,
-    };
-    let cloned = process::clone_into(Kin::Child, 0, cgroup);
-    if let Ok(Cloned::Child) = cloned {
-        become_hook(&program.path, &args, &env, place, streams);
+    if let Some((cgroup, (_, gate))) = moved {
+        let opened = cgroup.admit(born.pid).and_then(|()| {
+            sys::fs::write(gate.as_fd(), b"0").map(drop).or_unable(|| "let a hook go on".into())
+        });
+        if let Err(error) = opened {
+            let _ = process::pidfd_send_signal(born.pidfd.as_fd(), libc::SIGKILL);
+            let _ = process::wait(born.pid);
+            return Err(error);
+        }
     }
-    if let Some(home) = home {
-        process::setns(home.as_fd(), process::NEWPID)
-            .or_unable(|| "come back to our pid namespace".into())?;
-    }
-    match cloned.or_unable(|| "make a process for a hook".into())? {
-        Cloned::Parent { pid, pidfd } => Ok(Born { pid, pidfd }),
-        Cloned::Child => process::exit_now(127),
-    }
+    Ok(born)
 }
 
 /// In the child: no allocation from here to exec.
-fn become_hook(path: &CStr, args: &ExecArgs, env: &ExecArgs, place: Place<'_>, streams: &[OwnedFd; 3]) -> ! {
+fn become_hook(
+    path: &CStr,
+    args: &ExecArgs,
+    env: &ExecArgs,
+    (place, entered, gate): (Place<'_>, u64, Option<OwnedFd>),
+    streams: &[OwnedFd; 3],
+) -> ! {
     let prepare = || -> sys::Result<()> {
         process::set_parent_death_signal(libc::SIGKILL)?;
         process::setsid()?;
-        if let Place::Container { join, .. } = place {
+        if let Some(gate) = gate {
+            // Its other end is open in the parent alone: one that has died is an end, not a wait.
+            if sys::fs::read(gate.as_fd(), &mut [0])? == 0 {
+                return Err(sys::Errno::ECANCELED);
+            }
+        }
+        if let Place::Container { cgroup: Entry::Join(join), .. } = place {
             for tasks in join.tasks() {
                 sys::fs::write(tasks.as_fd(), b"0")?;
             }
@@ -149,7 +168,7 @@ fn become_hook(path: &CStr, args: &ExecArgs, env: &ExecArgs, place: Place<'_>, s
             // A bundle that is gone by now is no reason not to run.
             Place::Runtime(dir) => drop(sys::fs::chdir(dir)),
             Place::Container { init, root, namespaces, dir, .. } => {
-                let rest = namespaces & !process::NEWPID;
+                let rest = namespaces & !entered;
                 if rest != 0 {
                     process::setns(init, rest)?;
                 }

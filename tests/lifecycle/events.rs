@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 use serde_json::{Value, json};
 
-use super::update::limited;
-use crate::harness::{Container, Running, finish, is_tare, wait_for};
+use super::update::{file, limited};
+use crate::harness::{Container, Running, finish, is_tare, only_tare, wait_for};
 
 fn lines(text: &str) -> Vec<Value> {
     // The last one may be half written.
@@ -53,6 +53,21 @@ fn stats_grow() {
     let before = total();
     c.exec(&[], &["dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=100000"]).ok();
     assert!(total() > before + 1_000_000, "a million nanoseconds at least");
+}
+
+/// The kernel may count none of it (psi=0): its files say so then, or are not there.
+#[test]
+fn pressure_is_told_where_it_is_counted() {
+    only_tare!("runc 1.1 does not look");
+    let c = Container::new().up();
+    let text = finish(c.on("events", &["--stats"])).ok().stdout();
+    for (group, name) in [("cpu", "cpu.pressure"), ("memory", "memory.pressure"), ("blkio", "io.pressure")] {
+        let counted = file(&c, ("none", ""), name).is_some_and(|path| std::fs::read(path).is_ok());
+        for kind in ["some", "full"] {
+            let told = lines(&text)[0].pointer(&format!("/data/{group}/psi/{kind}/total")).cloned();
+            assert_eq!(told.is_some_and(|total| total.is_u64()), counted, "{group} {kind}: {text}");
+        }
+    }
 }
 
 #[test]

@@ -27,13 +27,15 @@ fn failure_of_the_runtime_is_255() {
 fn joins_every_namespace_and_cgroup() {
     let ask =
         "for n in cgroup ipc mnt net pid user uts; do readlink /proc/self/ns/$n; done; cat /proc/self/cgroup";
-    let c = Container::new().userns().namespace("cgroup", Some(serde_json::json!({ "type": "cgroup" }))).up();
-    let inside = c.exec(&[], &["sh", "-c", ask]).ok().stdout();
-    let mut init: Vec<_> = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]
-        .map(|n| fs::read_link(format!("/proc/{}/ns/{n}", c.pid())).unwrap().display().to_string())
-        .into();
-    init.extend(inside.lines().skip(7).map(|l| l.rsplit_once(':').unwrap().0.to_owned() + ":/"));
-    assert_eq!(inside.lines().collect::<Vec<_>>(), init);
+    for c in [Container::new(), Container::new().userns()] {
+        let c = c.namespace("cgroup", Some(serde_json::json!({ "type": "cgroup" }))).up();
+        let inside = c.exec(&[], &["sh", "-c", ask]).ok().stdout();
+        let mut init: Vec<_> = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]
+            .map(|n| fs::read_link(format!("/proc/{}/ns/{n}", c.pid())).unwrap().display().to_string())
+            .into();
+        init.extend(inside.lines().skip(7).map(|l| l.rsplit_once(':').unwrap().0.to_owned() + ":/"));
+        assert_eq!(inside.lines().collect::<Vec<_>>(), init);
+    }
 }
 
 #[test]

@@ -7,10 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Container, Output, finish, has_systemd, needs, only_tare, runtime, wait_for};
+use crate::harness::{Container, Output, finish, is_v2, needs, only_tare, runtime, wait_for};
 
 const NOBODY: u32 = 65534;
 const USER: u32 = 1000;
@@ -99,6 +100,18 @@ fn lives_and_is_deleted() {
 }
 
 #[test]
+fn container_hooks_are_in_its_namespaces() {
+    const SAY: &str = "id -u; for n in ipc mnt pid user uts; do readlink /proc/self/ns/$n; done";
+    let r = Rootless::new(NOBODY).args(&["sh", "-c", SAY]);
+    let of_hook = r.c.path("of-hook");
+    let hook = format!("{{ {SAY}; }} >{}", of_hook.display());
+    let r = r.config(|config| {
+        config["hooks"]["createContainer"] = json!([{ "path": "/bin/sh", "args": ["sh", "-c", hook] }]);
+    });
+    assert_eq!(r.run(&["run", r.id()]).ok().stdout(), fs::read_to_string(of_hook).unwrap());
+}
+
+#[test]
 fn limits_that_cannot_be_set_are_no_secret() {
     let limit = |config: &mut Value| config["linux"]["resources"] = json!({ "pids": { "limit": 7 } });
     let r = Rootless::new(NOBODY).config(limit);
@@ -107,7 +120,7 @@ fn limits_that_cannot_be_set_are_no_secret() {
 
 /// The user's own systemd, and newuidmap.
 fn has_user() -> bool {
-    has_systemd()
+    is_v2()
         && Path::new("/run/user/1000/systemd/private").exists()
         && fs::read_to_string("/etc/subuid").is_ok_and(|text| text.contains("tare:100000:65536"))
 }
@@ -135,7 +148,13 @@ fn limits_by_the_users_systemd() {
     let r = Rootless::new(USER).args(&["sleep", "1000"]).config(|config| {
         config["linux"]["resources"] = json!({ "memory": { "limit": 64 << 20 }, "pids": { "limit": 23 } });
     });
+    let of_hook = r.c.path("of-hook");
+    let hook = format!("cat /proc/self/cgroup >{}", of_hook.display());
+    let r = r.config(|config| {
+        config["hooks"]["createContainer"] = json!([{ "path": "/bin/sh", "args": ["sh", "-c", hook] }]);
+    });
     r.run(&["--systemd-cgroup", "run", "--detach", r.id()]).ok();
+    assert_eq!(fs::read_to_string(of_hook).unwrap(), "0::/\n");
     let state: Value = serde_json::from_str(&r.run(&["state", r.id()]).ok().stdout()).unwrap();
     let own = fs::read_to_string(format!("/proc/{}/cgroup", state["pid"])).unwrap();
     let own = own.trim().strip_prefix("0::").unwrap();
@@ -158,6 +177,38 @@ fn limits_by_the_users_systemd() {
     assert!(!dir.exists());
 }
 
+/// Where a user's systemd listens.
+struct Socket(PathBuf);
+
+impl Socket {
+    fn new(r: &Rootless) -> Socket {
+        let dir = tempfile::Builder::new().prefix(&r.c.id).tempdir_in(r.c.bundle()).unwrap().keep();
+        fs::create_dir(dir.join("systemd")).unwrap();
+        fs::set_permissions(&dir, PermissionsExt::from_mode(0o777)).unwrap();
+        Socket(dir)
+    }
+
+    /// There at once, for everybody.
+    fn listen(&self) -> UnixListener {
+        let new = self.0.join("new");
+        let listener = UnixListener::bind(&new).unwrap();
+        fs::set_permissions(&new, PermissionsExt::from_mode(0o777)).unwrap();
+        fs::rename(new, self.0.join("systemd/private")).unwrap();
+        listener
+    }
+}
+
+/// Says this to the first who comes.
+fn answer(listener: &UnixListener, says: Option<&str>) {
+    let (mut peer, _) = listener.accept().unwrap();
+    let asked = peer.read(&mut [0; 4096]).unwrap();
+    assert!(asked > 0);
+    peer.write_all(says.unwrap_or_default().as_bytes()).unwrap();
+    if says != Some("") {
+        drop(peer.read_to_end(&mut Vec::new()));
+    }
+}
+
 /// One that is mute, hangs up, wants somebody else or talks nonsense: an error, never a hang.
 #[test]
 fn a_users_systemd_that_is_none() {
@@ -166,27 +217,35 @@ fn a_users_systemd_that_is_none() {
     for (says, words) in [
         (Some("REJECTED EXTERNAL\r\n"), "it does not accept who we are"),
         (Some("OK 0123\r\n<!DOCTYPE html><html>"), "it is no D-Bus message"),
-        (Some(""), "it has closed the connection"),
+        // It is not there any more.
+        (Some(""), "unable to connect to the user's systemd"),
         (None, "it does not answer"),
     ] {
-        let dir = tempfile::Builder::new().prefix(&r.c.id).tempdir_in(r.c.bundle()).unwrap();
-        fs::create_dir(dir.path().join("systemd")).unwrap();
-        let socket = dir.path().join("systemd/private");
-        let listener = UnixListener::bind(&socket).unwrap();
-        for path in [dir.path(), &socket] {
-            fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
-        }
-        let answers = std::thread::spawn(move || {
-            let (mut peer, _) = listener.accept().unwrap();
-            let asked = peer.read(&mut [0; 4096]).unwrap();
-            assert!(asked > 0);
-            peer.write_all(says.unwrap_or_default().as_bytes()).unwrap();
-            if says != Some("") {
-                drop(peer.read_to_end(&mut Vec::new()));
-            }
-        });
-        r.run_in(dir.path(), &["--systemd-cgroup", "create", r.id()]).fails(1, words);
+        let socket = Socket::new(&r);
+        let listener = socket.listen();
+        let answers = std::thread::spawn(move || answer(&listener, says));
+        r.run_in(&socket.0, &["--systemd-cgroup", "create", r.id()]).fails(1, words);
         answers.join().unwrap();
         assert!(!r.c.path("root").join(r.id()).exists());
     }
+}
+
+/// One that executes itself anew hangs up, does not listen for a moment, and then does again.
+#[test]
+fn a_users_systemd_that_comes_back() {
+    only_tare!("the words");
+    let r = Rootless::new(NOBODY);
+    let socket = Socket::new(&r);
+    let first = socket.listen();
+    let dir = socket.0.clone();
+    let answers = std::thread::spawn(move || {
+        answer(&first, Some(""));
+        drop(first);
+        std::thread::sleep(Duration::from_millis(200));
+        fs::remove_file(socket.0.join("systemd/private")).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        answer(&socket.listen(), Some("REJECTED EXTERNAL\r\n"));
+    });
+    r.run_in(&dir, &["--systemd-cgroup", "create", r.id()]).fails(1, "it does not accept who we are");
+    answers.join().unwrap();
 }

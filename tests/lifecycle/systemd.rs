@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Cgroups by systemd (`--systemd-cgroup`). Where it is not there, as on most build machines, the tests say so and
-//! end; `unified.rs` runs them below a systemd of their own, `hack/test-vm` where v2 has all controllers too.
+//! end; `unified.rs` runs them below systemds of their own, on v1 and v2, `hack/test-vm` where v2 has all controllers.
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
 use super::update::resources;
-use crate::harness::{Container, finish, has_systemd, needs, only_tare};
+use crate::harness::{Container, finish, has_systemd, is_v2, needs, only_tare, wait_for};
+
+/// Where the cgroups of a v1 controller are, or all.
+fn hierarchy(v1: &str) -> PathBuf {
+    let all = PathBuf::from("/sys/fs/cgroup");
+    if is_v2() { all } else { all.join(v1) }
+}
 
 /// `slice:prefix:name`, its unit and its cgroup.
 pub(super) struct Unit {
@@ -19,7 +26,7 @@ pub(super) struct Unit {
 
 pub(super) fn unit(c: &Container) -> Unit {
     let name = format!("unit-{}.scope", c.id);
-    let cgroup = PathBuf::from("/sys/fs/cgroup/tare.slice/tare-test.slice").join(&name);
+    let cgroup = hierarchy("systemd").join("tare.slice/tare-test.slice").join(&name);
     Unit { path: format!("tare-test.slice:unit:{}", c.id), name, cgroup }
 }
 
@@ -44,7 +51,7 @@ pub(super) fn by_systemd(c: &Container, command: &str, flags: &[&str]) -> Comman
 }
 
 /// Runs, in a unit of its own.
-fn up(resources: &Value) -> (Container, Unit) {
+pub(super) fn up(resources: &Value) -> (Container, Unit) {
     let c = Container::new().args(&["sleep", "1000"]);
     let unit = unit(&c);
     let c = c.set("/linux/cgroupsPath", json!(unit.path)).config(|config| {
@@ -57,11 +64,14 @@ fn up(resources: &Value) -> (Container, Unit) {
 
 /// Beside v1, which has them, v2 has no controllers of these.
 fn has_limits() -> bool {
+    if !is_v2() {
+        return true;
+    }
     let all = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
     ["cpu", "cpuset", "memory", "pids"].iter().all(|name| all.split_whitespace().any(|one| one == *name))
 }
 
-fn limits() -> Value {
+pub(super) fn limits() -> Value {
     let mut all = json!({ "devices": [
         { "allow": false, "access": "rwm" },
         { "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw" },
@@ -75,15 +85,14 @@ fn limits() -> Value {
 }
 
 /// systemd shows them and the files hold them, to the exact value where systemd rounds.
-fn limited(unit: &Unit) {
+pub(super) fn limited(unit: &Unit) {
     assert_eq!(property(&unit.name, "DevicePolicy"), "strict");
     assert_eq!(property(&unit.name, "Delegate"), "yes");
     assert!(property(&unit.name, "DeviceAllow").contains("/dev/char/10:229 rw"));
     if has_limits() {
-        shown(unit, &[("MemoryMax", "67108864"), ("MemoryLow", "33554432"), ("TasksMax", "23")]);
-        shown(unit, &[("AllowedCPUs", "0"), ("CPUQuotaPerSecUSec", "340ms")]);
-        held(unit, &[("memory.max", "67108864"), ("memory.low", "33554432"), ("pids.max", "23")]);
-        held(unit, &[("cpuset.cpus", "0")]);
+        memory(unit, 64 << 20, 32 << 20);
+        shown(unit, &[("TasksMax", "23"), ("AllowedCPUs", "0"), ("CPUQuotaPerSecUSec", "340ms")]);
+        held(unit, &[("pids.max", "23"), ("cpuset.cpus", "0")]);
     }
 }
 
@@ -95,17 +104,47 @@ fn shown(unit: &Unit, properties: &[(&str, &str)]) {
 
 fn held(unit: &Unit, files: &[(&str, &str)]) {
     for (file, value) in files {
-        assert_eq!(fs::read_to_string(unit.cgroup.join(file)).unwrap().trim(), *value, "{file}");
+        let dir = hierarchy(file.split('.').next().unwrap());
+        let path = dir.join("tare.slice/tare-test.slice").join(&unit.name).join(file);
+        assert_eq!(fs::read_to_string(path).unwrap().trim(), *value, "{file}");
     }
+}
+
+fn memory(unit: &Unit, limit: u64, reservation: u64) {
+    let (limit, reservation) = (limit.to_string(), reservation.to_string());
+    if is_v2() {
+        shown(unit, &[("MemoryMax", &limit), ("MemoryLow", &reservation)]);
+        held(unit, &[("memory.max", &limit), ("memory.low", &reservation)]);
+    } else {
+        shown(unit, &[("MemoryLimit", &limit)]);
+        held(unit, &[("memory.limit_in_bytes", &limit), ("memory.soft_limit_in_bytes", &reservation)]);
+    }
+}
+
+/// To the microsecond, though systemd rounds.
+fn quota(unit: &Unit, quota: &str) {
+    if is_v2() {
+        held(unit, &[("cpu.max", &format!("{quota} 100000"))]);
+    } else {
+        held(unit, &[("cpu.cfs_quota_us", quota), ("cpu.cfs_period_us", "100000")]);
+    }
+}
+
+/// A reload rounds the quotas of all again: held by who asks for one, and who looks for the exact value.
+static RELOADS: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    RELOADS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[test]
 fn limits_are_shown_and_in_force() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
+    let _alone = alone();
     let (c, unit) = up(&limits());
     limited(&unit);
     if has_limits() {
-        held(&unit, &[("cpu.max", "33333 100000")]);
+        quota(&unit, "33333");
     }
     assert!(fs::read_to_string(unit.cgroup.join("cgroup.procs")).unwrap().contains(&c.pid().to_string()));
     // /dev/full is everybody's, /dev/mem nobody's; one that is made is of no use without a rule.
@@ -115,7 +154,8 @@ fn limits_are_shown_and_in_force() {
 
 #[test]
 fn limits_survive_a_reload() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
+    let _alone = alone();
     let (c, unit) = up(&limits());
     systemctl(&["daemon-reload"]);
     limited(&unit);
@@ -126,7 +166,8 @@ fn limits_survive_a_reload() {
 /// New limits are in both, and a reload of the units does not take them back.
 #[test]
 fn update_changes_properties_and_files() {
-    needs!(has_systemd() && has_limits(), "no systemd on cgroup v2, or v1 has the controllers");
+    needs!(has_systemd() && has_limits(), "no systemd, or v1 has the controllers");
+    let _alone = alone();
     let (c, unit) = up(&limits());
     let new = json!({
         "memory": { "limit": 96 << 20, "reservation": 48 << 20 },
@@ -135,13 +176,12 @@ fn update_changes_properties_and_files() {
     });
     resources(&c, &new.to_string()).ok();
     let updated = || {
-        shown(&unit, &[("MemoryMax", "100663296"), ("MemoryLow", "50331648"), ("TasksMax", "31")]);
-        shown(&unit, &[("AllowedCPUs", "0-1"), ("CPUQuotaPerSecUSec", "780ms")]);
-        held(&unit, &[("memory.max", "100663296"), ("memory.low", "50331648"), ("pids.max", "31")]);
-        held(&unit, &[("cpuset.cpus", "0-1")]);
+        memory(&unit, 96 << 20, 48 << 20);
+        shown(&unit, &[("TasksMax", "31"), ("AllowedCPUs", "0-1"), ("CPUQuotaPerSecUSec", "780ms")]);
+        held(&unit, &[("pids.max", "31"), ("cpuset.cpus", "0-1")]);
     };
     updated();
-    held(&unit, &[("cpu.max", "77777 100000")]);
+    quota(&unit, "77777");
     systemctl(&["daemon-reload"]);
     updated();
     // What fails changes neither.
@@ -153,8 +193,9 @@ fn update_changes_properties_and_files() {
 /// A device that an update gives passes systemd's filter too, after a reload as well, and so does its end.
 #[test]
 fn update_gives_and_takes_devices() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
     only_tare!("runc's update leaves the device rules alone");
+    let _alone = alone();
     let (c, unit) = up(&json!({}));
     let opens = || {
         let script = "[ -e /dev/m ] || mknod /dev/m c 10 235; : <>/dev/m";
@@ -172,9 +213,22 @@ fn update_gives_and_takes_devices() {
     }
 }
 
+/// v1 has one list of devices, and systemd writes all of its own into it at a reload.
+#[test]
+fn on_v1_no_device_is_denied_but_by_systemd_too() {
+    needs!(has_systemd() && !is_v2(), "no systemd on cgroup v1");
+    only_tare!("runc's container has them after a reload");
+    let deny = json!({ "allow": false, "type": "c", "major": 10, "minor": 229, "access": "rwm" });
+    let c =
+        Container::new().set("/linux/resources/devices", json!([{ "allow": true, "access": "rwm" }, deny]));
+    finish(by_systemd(&c, "create", &[])).fails(1, "/linux/resources/devices");
+    let (c, _) = up(&json!({ "devices": [{ "allow": true, "access": "rwm" }] }));
+    resources(&c, &json!({ "devices": [deny] }).to_string()).fails(1, "at its next reload");
+}
+
 #[test]
 fn nothing_is_left_after_delete() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
     let (c, unit) = up(&json!({}));
     assert!(is_known(&unit.name) && unit.cgroup.exists());
     // The driver is in the state: no flag is needed.
@@ -184,7 +238,7 @@ fn nothing_is_left_after_delete() {
 
 #[test]
 fn nothing_is_left_of_a_create_that_fails() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
     let c = Container::new().args(&["/no/such/program"]);
     let unit = unit(&c);
     let c = c.set("/linux/cgroupsPath", json!(unit.path));
@@ -194,17 +248,18 @@ fn nothing_is_left_of_a_create_that_fails() {
 
 #[test]
 fn exec_pause_and_kill() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
     let (c, unit) = up(&json!({}));
     let found = c.exec(&[], &["cat", "/proc/self/cgroup"]).ok().stdout();
     assert!(found.trim().ends_with(&unit.name) || found.trim() == "0::/", "{found}");
     c.cmd(&["pause", &c.id]).ok();
-    assert_eq!(fs::read_to_string(unit.cgroup.join("cgroup.freeze")).unwrap().trim(), "1");
+    held(&unit, &[if is_v2() { ("cgroup.freeze", "1") } else { ("freezer.state", "FROZEN") }]);
     c.cmd(&["resume", &c.id]).ok();
     c.kill("KILL").ok();
     c.wait_status("stopped");
     c.delete(&[]).ok();
-    assert!(!is_known(&unit.name));
+    // One that has ended by itself is about to be forgotten.
+    wait_for("the unit's end", || (!is_known(&unit.name)).then_some(()));
 }
 
 /// Calls to systemd, by what strace saw being sent.
@@ -219,7 +274,7 @@ fn calls(cmd: Command) -> usize {
 
 #[test]
 fn one_call_for_a_create_and_none_for_exec() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
     only_tare!("runc asks for more");
     let c = Container::new().args(&["sleep", "1000"]);
     let path = unit(&c).path;
@@ -235,7 +290,7 @@ fn one_call_for_a_create_and_none_for_exec() {
 
 #[test]
 fn without_a_path_it_is_in_the_system_slice() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
     let c = Container::new().args(&["sleep", "1000"]);
     finish(by_systemd(&c, "run", &["--detach"])).ok();
     let own = fs::read_to_string(format!("/proc/{}/cgroup", c.pid())).unwrap();
@@ -244,7 +299,7 @@ fn without_a_path_it_is_in_the_system_slice() {
 
 #[test]
 fn path_that_is_none_of_systemds() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
     let c = Container::new().set("/linux/cgroupsPath", json!("/a/b"));
     finish(by_systemd(&c, "create", &[])).fails(1, "slice:prefix:name");
 }
@@ -252,7 +307,7 @@ fn path_that_is_none_of_systemds() {
 /// A unit that is another's is neither joined nor stopped, whatever our slice is.
 #[test]
 fn a_taken_name_is_left_alone() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
     only_tare!("runc 1.1 waits for the other's job, and joins");
     let (first, unit) = up(&json!({}));
     let c = Container::new().set("/linux/cgroupsPath", json!(format!("system.slice:unit:{}", first.id)));
@@ -263,7 +318,7 @@ fn a_taken_name_is_left_alone() {
 
 #[test]
 fn annotations_set_properties_that_do_no_harm() {
-    needs!(has_systemd(), "no systemd on cgroup v2");
+    needs!(has_systemd(), "no systemd");
     only_tare!("runc takes every property");
     let annotated = |name: &str, value: &str| {
         let c = Container::new().args(&["sleep", "1000"]);

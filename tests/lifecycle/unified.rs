@@ -9,17 +9,20 @@ use serde_json::{Value, json};
 
 use crate::harness::{Container, is_v2, needs, only_tare, runtime};
 
-/// Tests of this binary, by the beginnings of their names, in a mount namespace.
+/// Tests of this binary, by the beginnings of their names, in a mount namespace. The option is the whole machine's, and
+/// set wherever systemd is: who is in a cgroup namespace puts no process into its cgroups from outside of them.
 fn on_v2(tests: &[&str]) {
     let mut cmd = Command::new("unshare");
     cmd.args(["--mount", "--propagation", "private", "sh", "-c"]);
-    cmd.arg("mount -t cgroup2 none /sys/fs/cgroup && exec \"$0\" \"$@\"");
+    cmd.arg("mount -t cgroup2 -o nsdelegate none /sys/fs/cgroup && exec \"$0\" \"$@\"");
     again(cmd, tests);
 }
 
 /// The same below a systemd of their own.
-fn by_systemd(tests: &[&str]) {
-    again(Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/hack/systemd")), tests);
+fn by_systemd(version: &[&str], tests: &str) {
+    let mut cmd = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/hack/systemd"));
+    cmd.args(version);
+    again(cmd, &[tests]);
 }
 
 /// Each of them limits the time that its own commands take.
@@ -34,12 +37,33 @@ fn again(mut cmd: Command, tests: &[&str]) {
 #[test]
 fn units_of_systemd() {
     only_tare!("runc wants a bus daemon beside systemd");
-    by_systemd(&["lifecycle::systemd::"]);
+    by_systemd(&[], "lifecycle::systemd::");
+}
+
+#[test]
+fn units_of_systemd_on_v1() {
+    only_tare!("runc wants a bus daemon beside systemd");
+    by_systemd(&["--v1"], "lifecycle::systemd::");
+}
+
+/// Apart from the others, who would not be served meanwhile.
+#[test]
+fn a_systemd_that_is_executed_anew() {
+    only_tare!("runc gives up when its connection is closed");
+    for version in [&[][..], &["--v1"]] {
+        by_systemd(version, "lifecycle::systemd_load::a_new");
+    }
 }
 
 #[test]
 fn device_rules() {
     on_v2(&["lifecycle::cgroup_differential::device", "lifecycle::update_devices::a_"]);
+}
+
+/// Apart from those that run runc, which turns the option off.
+#[test]
+fn exec_into_a_cgroup_namespace() {
+    on_v2(&["lifecycle::exec::joins_"]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) fn limited() -> Container {
 }
 
 /// The file that holds a value on v1 (controller and name) or on v2; none where that controller is off.
-fn file(c: &Container, (controller, v1): (&str, &str), v2: &str) -> Option<PathBuf> {
+pub(super) fn file(c: &Container, (controller, v1): (&str, &str), v2: &str) -> Option<PathBuf> {
     let path = match c.cgroup(controller) {
         Some(dir) => dir.join(v1),
         None => {

@@ -11,12 +11,17 @@ use std::time::{Duration, Instant};
 use super::wire::{self, Kind, Message, Method};
 use crate::error::{Error, Result};
 use crate::host::systemd::Bus;
+use crate::sys::fs::CWD;
 use crate::sys::{self, Errno};
 
 /// How long it may say nothing at all, and how long an answer may take while it speaks to others: fifty
 /// containers at once on a slow machine wait for each other.
 const SILENCE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a systemd may take that executes itself anew, as `systemctl daemon-reexec` and upgrades make it: nobody
+/// listens meanwhile, and who was connected is no more.
+pub(super) const ANEW: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -29,6 +34,8 @@ pub(super) struct Connection {
     heard: Instant,
     /// Jobs that have ended: their path and result.
     ended: Vec<(String, String)>,
+    /// The other side has closed it.
+    lost: bool,
 }
 
 /// How a call went.
@@ -38,39 +45,46 @@ pub(super) enum Answer {
     Error(String, String),
 }
 
-/// Nobody listens there: as it is where systemd does not run.
 pub(super) enum Failed {
+    /// Nobody listens there: as it is where systemd does not run.
     Absent(Error),
+    /// Somebody did, and was gone before we had been let in.
+    Lost(Error),
     Error(Error),
 }
 
 impl Failed {
     pub(super) fn error(self) -> Error {
         match self {
-            Failed::Absent(error) | Failed::Error(error) => error,
+            Failed::Absent(error) | Failed::Lost(error) | Failed::Error(error) => error,
         }
     }
 }
 
 impl Connection {
     pub(super) fn open(bus: Bus) -> std::result::Result<Connection, Failed> {
+        let begin = Instant::now();
+        loop {
+            let may_come = begin.elapsed() < ANEW && is_there(bus);
+            match Connection::attempt(bus, may_come) {
+                Err(Failed::Absent(_) | Failed::Lost(_)) if may_come => std::thread::sleep(PAUSE),
+                result => return result,
+            }
+        }
+    }
+
+    /// `may_come`: then a manager whose socket nobody listens on is not asked for over the bus, which it has left too.
+    fn attempt(bus: Bus, may_come: bool) -> std::result::Result<Connection, Failed> {
         let (direct, daemon) = addresses(bus);
         let mut refused = Errno::ENOENT;
         for (path, is_daemon) in [(direct, false), (daemon, true)] {
             let Some(path) = path else { continue };
             match connect(&path) {
-                Ok(socket) => {
-                    let mut this = Connection {
-                        socket,
-                        received: Vec::new(),
-                        serial: 0,
-                        heard: Instant::now(),
-                        ended: Vec::new(),
-                    };
-                    this.greet(is_daemon).map_err(Failed::Error)?;
-                    return Ok(this);
-                }
+                Ok(socket) => return Connection::greeted(socket, is_daemon),
                 Err(errno) => refused = errno,
+            }
+            if may_come && refused == Errno::ECONNREFUSED {
+                break;
             }
         }
         let whose = if bus == Bus::System { "systemd" } else { "the user's systemd" };
@@ -84,6 +98,22 @@ impl Connection {
         match refused {
             Errno::ENOENT | Errno::ECONNREFUSED => Err(Failed::Absent(error.hint(hint))),
             _ => Err(Failed::Error(error.hint(hint))),
+        }
+    }
+
+    fn greeted(socket: OwnedFd, is_daemon: bool) -> std::result::Result<Connection, Failed> {
+        let mut this = Connection {
+            socket,
+            received: Vec::new(),
+            serial: 0,
+            heard: Instant::now(),
+            ended: Vec::new(),
+            lost: false,
+        };
+        match this.greet(is_daemon) {
+            Ok(()) => Ok(this),
+            Err(error) if this.lost => Err(Failed::Lost(error)),
+            Err(error) => Err(Failed::Error(error)),
         }
     }
 
@@ -176,7 +206,12 @@ impl Connection {
                 Kind::Error => {
                     let text =
                         message.texts("s").and_then(|texts| texts.first().map(|text| (*text).to_owned()));
-                    Answer::Error(message.error, text.unwrap_or_default())
+                    let text = text.unwrap_or_default();
+                    if has_left_the_bus(&message.error) {
+                        self.lost = true;
+                        return Err(unable().because(text));
+                    }
+                    Answer::Error(message.error, text)
                 }
                 _ => Answer::Return(message),
             });
@@ -221,7 +256,7 @@ impl Connection {
         await_ready(&self.socket, false, deadline.min(self.heard + SILENCE))?;
         let mut page = [0u8; 8192];
         match sys::fs::read(self.socket.as_fd(), &mut page) {
-            Ok(0) | Err(Errno::ECONNRESET) => Err(closed()),
+            Ok(0) | Err(Errno::ECONNRESET) => Err(self.closed()),
             Ok(n) => {
                 self.heard = Instant::now();
                 self.received.extend_from_slice(&page[..n]);
@@ -238,20 +273,32 @@ impl Connection {
             match sys::socket::send_some(self.socket.as_fd(), bytes) {
                 Ok(n) => bytes = &bytes[n..],
                 Err(Errno::EAGAIN) => await_ready(&self.socket, true, deadline)?,
-                Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(closed()),
+                Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(self.closed()),
                 Err(errno) => return Err(Error::sys("unable to speak to systemd", errno)),
             }
         }
         Ok(())
     }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    fn closed(&mut self) -> Error {
+        self.lost = true;
+        unable().because("it has closed the connection: it may be starting anew")
+    }
+}
+
+/// The bus daemon's own words, for one who executes itself anew.
+fn has_left_the_bus(error: &str) -> bool {
+    let name = error.strip_prefix("org.freedesktop.DBus.Error.").unwrap_or_default();
+    matches!(name, "NoReply" | "ServiceUnknown" | "NameHasNoOwner" | "Disconnected")
+        || name.starts_with("Spawn.")
 }
 
 fn unable() -> Error {
     Error::new("unable to speak to systemd")
-}
-
-fn closed() -> Error {
-    unable().because("it has closed the connection: it may be starting anew")
 }
 
 fn manager(member: &str) -> Method<'_> {
@@ -275,10 +322,24 @@ fn connect(path: &CString) -> sys::Result<OwnedFd> {
     let deadline = Instant::now() + SILENCE;
     loop {
         match sys::socket::connect_at_once(path) {
-            Err(Errno::EAGAIN) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            Err(Errno::EAGAIN) if Instant::now() < deadline => std::thread::sleep(PAUSE),
             result => return result,
         }
     }
+}
+
+/// sd_booted(3), and the same of a user's: its directory is there, whether or not its socket is.
+fn is_there(bus: Bus) -> bool {
+    let dir = match bus {
+        Bus::System => Some("/run/systemd/system".to_owned()),
+        Bus::User => variable("XDG_RUNTIME_DIR").map(|dir| format!("{dir}/systemd")),
+    };
+    let dir = dir.and_then(|dir| CString::new(dir).ok());
+    dir.is_some_and(|dir| sys::fs::statat(CWD, &dir).is_ok())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The manager's own socket and the bus daemon's.
@@ -287,7 +348,6 @@ fn addresses(bus: Bus) -> (Option<CString>, Option<CString>) {
     if bus == Bus::System {
         return (path("/run/systemd/private".into()), path("/run/dbus/system_bus_socket".into()));
     }
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let runtime = variable("XDG_RUNTIME_DIR");
     let named = variable("DBUS_SESSION_BUS_ADDRESS").and_then(|address| socket_path(&address));
     let daemon = named.or_else(|| runtime.as_ref().map(|dir| format!("{dir}/bus")));

@@ -19,6 +19,26 @@ pub struct Devices {
     pub exceptions: BTreeMap<Which, Access>,
 }
 
+impl Devices {
+    /// For a unit of systemd on v1, where there is one list, that of both: systemd writes its own once more when it is
+    /// reloaded. It has no rule that denies, and none for one minor number of all major ones.
+    ///
+    /// # Errors
+    /// It would give more.
+    pub fn refuse_beyond_systemd(&self) -> Result<()> {
+        let every = |which: &Which| which.major.is_none() && which.minor.is_some();
+        let is_within =
+            if self.allowed { self.exceptions.is_empty() } else { !self.exceptions.keys().any(every) };
+        if is_within {
+            return Ok(());
+        }
+        let error = Error::new("unable to restrict the devices of a unit of systemd on cgroup v1");
+        let error = error.because("it has no words for these rules, and would give more at its next reload");
+        let hint = "deny all, then allow each; or without --systemd-cgroup";
+        Err(error.at("/linux/resources/devices").hint(hint))
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Which {
     /// None is every number.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Resources as properties of a systemd unit on cgroup v2, with runc's conversions. What systemd has no
+//! Resources as properties of a systemd unit, with runc's conversions. What systemd has no
 //! property for, and the exact value of what it rounds, is in the files that are written as well: so
 //! systemd shows the limits, and sets them again when it is reloaded.
 
@@ -9,30 +9,39 @@ use super::devices::{Devices, Node};
 use super::unit::Property;
 use super::v2;
 use super::variant::Value;
+use crate::host::cgroup::Version;
 use crate::host::systemd::Bus;
 
 const NO_LIMIT: u64 = u64::MAX;
 
-pub(super) fn of(resources: Option<&LinuxResources>, devices: &Devices, bus: Bus) -> Vec<Property> {
+pub(super) fn of(
+    resources: Option<&LinuxResources>,
+    devices: &Devices,
+    bus: Bus,
+    version: Version,
+) -> Vec<Property> {
     let mut out = Vec::new();
     // A user's manager has no right to filter devices.
     if bus == Bus::System {
         self::devices(devices, &mut out);
     }
     let Some(resources) = resources else { return out };
+    if version != Version::V2 {
+        v1(resources, &mut out);
+        return out;
+    }
     if let Some(memory) = resources.memory() {
         self::memory(memory, &mut out);
     }
     if let Some(cpu) = resources.cpu() {
-        self::cpu(cpu, &mut out);
+        if cpu.idle() == Some(1) {
+            out.push(number("CPUWeight", 0).since(252));
+        } else if let Some(shares) = cpu.shares().filter(|value| *value != 0) {
+            out.push(number("CPUWeight", v2::weight(shares)));
+        }
+        cpu_time(cpu, &mut out);
     }
-    if let Some(pids) = resources.pids() {
-        let value = match pids.limit() {
-            0 => 1,
-            limit => u64::try_from(limit).unwrap_or(NO_LIMIT),
-        };
-        out.push(number("TasksMax", value));
-    }
+    out.extend(tasks(resources));
     let mut unified: Vec<_> = resources.unified().iter().flatten().collect();
     unified.sort();
     for (file, value) in unified {
@@ -43,6 +52,29 @@ pub(super) fn of(resources: Option<&LinuxResources>, devices: &Devices, bus: Bus
         }
     }
     out
+}
+
+/// Those that systemd has for v1, within the bounds it sets: what is beyond is in the files alone.
+fn v1(resources: &LinuxResources, out: &mut Vec<Property>) {
+    let memory = resources.memory().and_then(|memory| memory.limit()).filter(|limit| *limit != 0);
+    out.extend(memory.map(|limit| number("MemoryLimit", u64::try_from(limit).unwrap_or(NO_LIMIT))));
+    if let Some(cpu) = resources.cpu() {
+        let shares = cpu.shares().filter(|value| *value != 0);
+        out.extend(shares.map(|shares| number("CPUShares", shares)));
+        cpu_time(cpu, out);
+    }
+    let weight = resources.block_io().as_ref().and_then(|io| io.weight());
+    let weight = weight.filter(|weight| (10..=1000).contains(weight));
+    out.extend(weight.map(|weight| number("BlockIOWeight", weight.into())));
+    out.extend(tasks(resources));
+}
+
+fn tasks(resources: &LinuxResources) -> Option<Property> {
+    let value = match resources.pids().as_ref()?.limit() {
+        0 => 1,
+        limit => u64::try_from(limit).unwrap_or(NO_LIMIT),
+    };
+    Some(number("TasksMax", value))
 }
 
 fn number(name: &str, value: u64) -> Property {
@@ -62,12 +94,7 @@ fn memory(memory: &LinuxMemory, out: &mut Vec<Property>) {
     }
 }
 
-fn cpu(cpu: &LinuxCpu, out: &mut Vec<Property>) {
-    if cpu.idle() == Some(1) {
-        out.push(number("CPUWeight", 0).since(252));
-    } else if let Some(shares) = cpu.shares().filter(|value| *value != 0) {
-        out.push(number("CPUWeight", v2::weight(shares)));
-    }
+fn cpu_time(cpu: &LinuxCpu, out: &mut Vec<Property>) {
     let period = cpu.period().filter(|value| *value != 0);
     let quota = cpu.quota().filter(|value| *value != 0);
     if quota.is_some() || period.is_some() {

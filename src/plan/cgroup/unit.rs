@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::variant::{self, Value};
 use super::{Place, bad_path};
 use crate::error::{Error, Result};
-use crate::host::cgroup::{Cgroups, Version};
+use crate::host::cgroup::{Cgroups, Hierarchy, Version};
 use crate::host::systemd::{Bus, Manager, Unit};
 
 /// What the manager is told to make.
@@ -40,6 +40,10 @@ impl Property {
         Property { name: name.to_owned(), value, since: 0 }
     }
 
+    pub fn is_of_devices(&self) -> bool {
+        self.name.starts_with("Device")
+    }
+
     pub(super) fn since(self, since: u32) -> Property {
         Property { since, ..self }
     }
@@ -52,21 +56,20 @@ struct Parts<'a> {
     name: &'a str,
 }
 
-/// Where the container goes, and its unit.
+/// Where the container goes, the same path in each hierarchy, and its unit.
 pub(super) fn place(
     asked: &str,
     id: &str,
     host: &Cgroups,
     manager: &Manager,
     annotations: &BTreeMap<String, String>,
-) -> Result<(Place, UnitPlan)> {
-    let hierarchy = match (&host.version, host.hierarchies.as_slice()) {
-        (Version::V2, [only]) => only,
-        _ => {
-            let error = Error::new("the systemd cgroup driver needs cgroup v2 on this host");
-            return Err(error.hint("without --systemd-cgroup the cgroups are made directly"));
-        }
-    };
+) -> Result<(Vec<Place>, UnitPlan)> {
+    if host.version != Version::V2 && manager.bus == Bus::User {
+        let error = Error::new("unable to have limits set by the user's systemd");
+        let error = error.because("on cgroup v1 users have no cgroups of their own");
+        return Err(error
+            .hint("without --systemd-cgroup a container without limits goes on in its creator's cgroups"));
+    }
     let parts = parts(asked, id)?;
     let slice = match (parts.slice, manager.bus) {
         ("", Bus::System) => "system.slice",
@@ -85,9 +88,14 @@ pub(super) fn place(
         Kind::Scope => format!("{}/{}", expand(slice)?, escape(&name)),
     };
     let relative = super::clean(&format!("{}/{below}", manager.cgroup));
-    let properties = properties(&name, slice, kind, annotations)?;
-    let place = Place { controllers: String::new(), mount: hierarchy.mount.clone(), relative };
-    Ok((place, UnitPlan { unit: Unit { name, bus: manager.bus }, kind, properties }))
+    let properties = properties(&name, slice, kind, host.version, annotations)?;
+    let place = |hierarchy: &Hierarchy| Place {
+        controllers: hierarchy.controllers.clone(),
+        mount: hierarchy.mount.clone(),
+        relative: relative.clone(),
+    };
+    let places = host.hierarchies.iter().map(place).collect();
+    Ok((places, UnitPlan { unit: Unit { name, bus: manager.bus }, kind, properties }))
 }
 
 fn parts<'a>(asked: &'a str, id: &'a str) -> Result<Parts<'a>> {
@@ -152,6 +160,7 @@ fn properties(
     name: &str,
     slice: &str,
     kind: Kind,
+    version: Version,
     annotations: &BTreeMap<String, String>,
 ) -> Result<Vec<Property>> {
     let text = |text: &str| Value::Text(text.to_owned());
@@ -167,7 +176,8 @@ fn properties(
         // One whose processes were killed leaves no failed unit behind.
         Property::new("CollectMode", text("inactive-or-failed")),
     ];
-    for accounting in ["MemoryAccounting", "CPUAccounting", "IOAccounting", "TasksAccounting"] {
+    let io = if version == Version::V2 { "IOAccounting" } else { "BlockIOAccounting" };
+    for accounting in ["MemoryAccounting", "CPUAccounting", io, "TasksAccounting"] {
         out.push(Property::new(accounting, Value::Bool(true)));
     }
     for (key, value) in annotations {

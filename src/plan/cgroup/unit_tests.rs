@@ -13,12 +13,33 @@ fn v2() -> Cgroups {
     Cgroups { version: Version::V2, hierarchies, available: Vec::new() }
 }
 
+fn v1() -> Cgroups {
+    let mounted = |controllers: &str| Hierarchy {
+        controllers: controllers.to_owned(),
+        mount: format!("/cg/{controllers}"),
+        own: "/x".to_owned(),
+    };
+    let hierarchies =
+        ["name=systemd", "memory", "cpu,cpuacct", "blkio", "pids", "devices", ""].map(mounted).into();
+    Cgroups { version: Version::Hybrid, hierarchies, available: Vec::new() }
+}
+
 fn manager(bus: Bus) -> Manager {
     let cgroup = if bus == Bus::System { "" } else { "/user.slice/user-7.slice/user@7.service" };
     Manager { bus, cgroup: cgroup.to_owned() }
 }
 
 fn planned(bus: Bus, path: Option<&str>, annotations: Json, resources: Json) -> Result<CgroupPlan> {
+    planned_on(&v2(), bus, path, annotations, resources)
+}
+
+fn planned_on(
+    host: &Cgroups,
+    bus: Bus,
+    path: Option<&str>,
+    annotations: Json,
+    resources: Json,
+) -> Result<CgroupPlan> {
     let config = json!({
         "ociVersion": "1.2.0",
         "root": { "path": "rootfs" },
@@ -26,7 +47,7 @@ fn planned(bus: Bus, path: Option<&str>, annotations: Json, resources: Json) -> 
         "linux": { "cgroupsPath": path, "resources": resources },
     });
     let spec = serde_json::from_value(config).unwrap();
-    plan(&spec, "c1", &v2(), bus == Bus::User, Some(&manager(bus)))
+    plan(&spec, "c1", host, bus == Bus::User, Some(&manager(bus)))
 }
 
 /// The path below the mount, and the unit.
@@ -95,11 +116,50 @@ fn what_is_no_name_is_refused_with_its_place() {
 }
 
 #[test]
-fn systemd_on_v1_is_refused() {
-    let spec = serde_json::from_value(json!({ "ociVersion": "1.2.0", "linux": {} })).unwrap();
-    let v1 = Cgroups { version: Version::V1, ..v2() };
-    let error = plan(&spec, "c1", &v1, false, Some(&manager(Bus::System))).unwrap_err();
-    assert!(error.to_string().contains("cgroup v2"), "{error}");
+fn on_v1_a_unit_has_the_same_path_everywhere_and_properties_of_its_own() {
+    let resources = json!({
+        "memory": { "limit": 100, "reservation": 50, "swap": 300 },
+        "cpu": { "shares": 2, "quota": 33333, "cpus": "0" },
+        "blockIO": { "weight": 500 },
+        "pids": { "limit": 7 },
+    });
+    // No cpuset is mounted, as any other would be missed.
+    let error = planned_on(&v1(), Bus::System, None, json!({}), resources.clone()).unwrap_err().to_string();
+    assert!(error.contains("cpuset") && error.contains("/linux/resources/cpu/cpus"), "{error}");
+    let mut host = v1();
+    host.hierarchies.push(Hierarchy {
+        controllers: "cpuset".into(),
+        mount: "/cg/cpuset".into(),
+        own: "/".into(),
+    });
+    let plan = planned_on(&host, Bus::System, Some("a.slice:b:c"), json!({}), resources).unwrap();
+    for (place, hierarchy) in plan.places.iter().zip(&host.hierarchies) {
+        assert_eq!((&place.controllers, &place.mount), (&hierarchy.controllers, &hierarchy.mount));
+        assert_eq!(place.relative, "a.slice/b-c.scope");
+    }
+    assert_eq!(plan.places.len(), host.hierarchies.len());
+    let systemds: Vec<_> = plan.places.iter().filter(|place| is_systemds(&place.controllers)).collect();
+    assert_eq!(systemds.iter().map(|place| &*place.controllers).collect::<Vec<_>>(), ["name=systemd", ""]);
+    let limits: Vec<_> = plan.limits.properties.iter().filter(|p| !p.is_of_devices()).map(show).collect();
+    assert_eq!(
+        limits,
+        [
+            "MemoryLimit=100",
+            "CPUShares=2",
+            "CPUQuotaPerSecUSec=340000",
+            "AllowedCPUs=[1] since 244",
+            "BlockIOWeight=500",
+            "TasksMax=7",
+        ]
+    );
+    let unit = plan.unit.unwrap().properties;
+    assert!(unit.iter().any(|property| property.name == "BlockIOAccounting"));
+}
+
+#[test]
+fn a_users_systemd_on_v1_is_refused() {
+    let error = planned_on(&v1(), Bus::User, None, json!({}), json!({})).unwrap_err().to_string();
+    assert!(error.contains("cgroup v1"), "{error}");
 }
 
 fn show(property: &Property) -> String {
@@ -147,7 +207,7 @@ fn a_scope_is_described() {
 /// The limits, without the devices.
 fn limits_of(bus: Bus, resources: Json) -> Vec<String> {
     let properties = planned(bus, None, json!({}), resources).unwrap().limits.properties;
-    properties.iter().filter(|p| !p.name.starts_with("Device")).map(show).collect()
+    properties.iter().filter(|p| !p.is_of_devices()).map(show).collect()
 }
 
 #[test]

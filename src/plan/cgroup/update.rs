@@ -50,9 +50,7 @@ pub fn update(saved: &Value, mut request: Value, version: Version) -> Result<Upd
     drop_unset(&mut request);
     let request = crate::spec::resources(&request)?;
     let mut limits = limits(Some(&request), version)?;
-    if version == Version::V2 {
-        limits.with_properties(Some(&request), Bus::System);
-    }
+    limits.with_properties(Some(&request), Bus::System, version);
     Ok(Update { limits, devices: Devices::plan(crate::spec::list(old.devices()))?, resources })
 }
 
