@@ -86,7 +86,12 @@ impl ParentEnd {
     /// The next report; None once init has closed its end: it executed the program, or died.
     pub fn receive(&self) -> Result<Option<Report>> {
         let mut packet = [0; SIZE];
-        match sys::fs::read(self.0.as_fd(), &mut packet) {
+        let mut read = sys::fs::read(self.0.as_fd(), &mut packet);
+        if read == Err(Errno::ECONNRESET) {
+            // It has closed with an order of ours unread: that is said once, and before its last report.
+            read = sys::fs::read(self.0.as_fd(), &mut packet);
+        }
+        match read {
             Ok(SIZE) => decode(&packet).map(Some),
             Ok(0) | Err(Errno::ECONNRESET) => Ok(None),
             Ok(_) => Err(Errno::EPROTO),
@@ -252,6 +257,16 @@ mod tests {
             init.send(&report).unwrap();
             assert_eq!(parent.receive().unwrap(), Some(report));
         }
+    }
+
+    #[test]
+    fn the_last_report_is_heard_though_an_order_was_not() {
+        let (parent, init) = pair().unwrap();
+        init.send(&Report::Cgroup).unwrap();
+        parent.send(Order::Go).unwrap();
+        drop(init);
+        assert_eq!(parent.receive().unwrap(), Some(Report::Cgroup));
+        assert_eq!(parent.receive().unwrap(), None);
     }
 
     #[test]
