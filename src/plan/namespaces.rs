@@ -293,7 +293,7 @@ pub(super) fn join_container(draft: &mut Draft, spaces: &Namespaces, privileged:
         draft.plan.through.push((spaces.all() & !NEWCGROUP, slot));
         namespaces = spaces.all() & NEWCGROUP;
     } else if spaces.own(NEWPID) {
-        if spaces.user() && !privileged {
+        if !privileged {
             draft.plan.through.push((NEWUSER, slot));
             namespaces &= !NEWUSER;
         }

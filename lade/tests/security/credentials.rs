@@ -94,6 +94,15 @@ fn saw_nothing(server: &Server) -> bool {
 pub(super) const REGISTRY: &str = "192.0.2.1";
 pub(super) const ELSEWHERE: &str = "192.0.2.2";
 
+/// A registry that has nothing yet, and has blobs sent somewhere.
+pub(super) fn uploads_to(place: &str, method: &str) -> Response {
+    match method {
+        "HEAD" => Response::new(404, b""),
+        "POST" => Response::new(202, b"").header("location", place),
+        _ => Response::new(201, b""),
+    }
+}
+
 /// What happens at a registry that answers a blob with a redirect to `to`, and every request without credentials with
 /// a challenge that names `realm`.
 pub(super) fn prying(realm: Option<String>, to: Option<String>) -> Server {
@@ -169,11 +178,7 @@ fn u14_uploads_take_no_credentials_along() {
                 if !request.headers.contains_key("authorization") {
                     return Response::new(401, b"").header("www-authenticate", "Basic realm=\"x\"");
                 }
-                match request.method.as_str() {
-                    "HEAD" => Response::new(404, b""),
-                    "POST" => Response::new(202, b"").header("location", &to),
-                    _ => Response::new(201, b""),
-                }
+                uploads_to(&to, &request.method)
             });
             let scratch = Scratch::new();
             assert!(scratch.pull(&image(), "t").ok);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lade::digest::Digest;
 use nix::mount::{MsFlags, mount};
 
-use super::credentials::{ELSEWHERE, REGISTRY, prying};
+use super::credentials::{ELSEWHERE, REGISTRY, prying, uploads_to};
 use super::pulled::{fails, image, pull};
 use crate::support::server::{Response, Server, registry_of};
 use crate::support::{Scratch, own_mounts, own_network};
@@ -69,11 +69,7 @@ fn u15_uploads_go_nowhere_in_here() {
     own_names(HOSTS, || {
         let uploads = Server::start_on("127.0.0.1", |_| Response::new(201, b""));
         let to = format!("http://inside.example:{}/upload", uploads.port);
-        let registry = Server::start_on(REGISTRY, move |request| match request.method.as_str() {
-            "HEAD" => Response::new(404, b""),
-            "POST" => Response::new(202, b"").header("location", &to),
-            _ => Response::new(201, b""),
-        });
+        let registry = Server::start_on(REGISTRY, move |request| uploads_to(&to, &request.method));
         let scratch = Scratch::new();
         assert!(scratch.pull(&image(), "t").ok);
         let (host, name) = (registry.host(), format!("{}/repo:t", registry.host()));
