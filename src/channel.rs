@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The one channel between the parent and init: fixed-size packets, nine kinds.
+//! The one channel between the parent and init: fixed-size packets, ten kinds.
 //!
 //! `Report` goes up, `Order` comes down. Used after clone: nothing here allocates. The only other
 //! meeting point of the two is the start fifo. May name: sys.
@@ -22,10 +22,12 @@ pub enum Report {
         fd: i32,
         step: usize,
     },
-    /// So many paths that were to be masked or made read-only are not there.
-    Ready {
+    /// Around init all is as it will be, and it opens nothing more of the host's. So many paths that were to be masked or
+    /// made read-only are not there. No answer is waited for: the parent looks at it while init goes on.
+    InPlace {
         absent: usize,
     },
+    Ready,
     /// Init's pid, told by the process that it was born through.
     Born(i32),
     Failed(Failure),
@@ -118,6 +120,13 @@ impl ParentEnd {
         sys::packet::send(self.0.as_fd(), &[byte])
     }
 
+    /// `Go`, with descriptors.
+    pub fn lend(&self, fds: &[OwnedFd]) -> Result<()> {
+        let numbers: std::vec::Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let count = u8::try_from(fds.len()).map_err(|_| Errno::EINVAL)?;
+        sys::packet::send_fds(self.0.as_fd(), &[1, count], &numbers)
+    }
+
     pub fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.as_fd()
     }
@@ -159,6 +168,23 @@ impl InitEnd {
             _ => Ok(Order::Abort),
         }
     }
+
+    /// The same, with descriptors, which `take` is given one by one.
+    ///
+    /// # Errors
+    /// `EMFILE` when there was no room for all of them.
+    pub fn borrow(&self, mut take: impl FnMut(OwnedFd)) -> Result<Order> {
+        let (mut payload, mut taken) = ([0; 2], 0);
+        let count = |fd| {
+            taken += 1;
+            take(fd);
+        };
+        match sys::packet::receive_fds(self.0.as_fd(), &mut payload, count)? {
+            2 if payload[0] == 1 && payload[1] == taken => Ok(Order::Go),
+            2 if payload[0] == 1 => Err(Errno::EMFILE),
+            _ => Ok(Order::Abort),
+        }
+    }
 }
 
 /// Five words (kind, step, errno, note, item), then the note's text.
@@ -169,7 +195,8 @@ fn encode(report: &Report) -> [u8; SIZE] {
         Report::Hooks(HookPoint::CreateRuntime) => [2, 0, 0, 0, 0],
         Report::Hooks(HookPoint::CreateContainer) => [3, 0, 0, 0, 0],
         Report::SeccompFd(fd) => [4, fd, 0, 0, 0],
-        Report::Ready { absent } => [5, absent as i32, 0, 0, 0],
+        Report::Ready => [5, 0, 0, 0, 0],
+        Report::InPlace { absent } => [10, absent as i32, 0, 0, 0],
         Report::Mount { fd, step } => [8, fd, step as i32, 0, 0],
         Report::Cgroup => [7, 0, 0, 0, 0],
         Report::Born(pid) => [9, pid, 0, 0, 0],
@@ -205,7 +232,8 @@ fn decode(packet: &[u8; SIZE]) -> Result<Report> {
         2 => Report::Hooks(HookPoint::CreateRuntime),
         3 => Report::Hooks(HookPoint::CreateContainer),
         4 => Report::SeccompFd(word(1)),
-        5 => Report::Ready { absent: word(1) as usize },
+        5 => Report::Ready,
+        10 => Report::InPlace { absent: word(1) as usize },
         7 => Report::Cgroup,
         9 => Report::Born(word(1)),
         8 => Report::Mount { fd: word(1), step: word(2) as usize },
@@ -245,7 +273,8 @@ mod tests {
             Report::Hooks(HookPoint::CreateContainer),
             Report::SeccompFd(9),
             Report::Mount { fd: 9, step: 70_000 },
-            Report::Ready { absent: 3 },
+            Report::InPlace { absent: 3 },
+            Report::Ready,
             Report::Born(9),
             failed(Note::None),
             failed(Note::Kernel([b'x'; 96])),

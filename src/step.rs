@@ -162,6 +162,8 @@ pub enum Step {
     FindProgram(Program),
 
     // the end
+    /// Mounts, namespaces and cgroups are as they will be: what follows changes init alone.
+    InPlace,
     /// Nothing is left open or set up that the program must not find.
     Settle,
     Ready,

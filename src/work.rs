@@ -30,6 +30,8 @@ pub struct Work<Steps = Vec<Planned>, Strings = Vec<CString>> {
     pub preserved: u32,
     /// The parent is an ordinary user: it may write our id maps, and enter our namespaces, only while we are dumpable.
     pub dumpable_for_parent: bool,
+    /// cgroup v1: where init joins cgroups, the parent lends it the files to do so.
+    pub joins: bool,
     pub birth: Option<Birth>,
 }
 
@@ -46,8 +48,6 @@ pub struct Birth {
 pub struct Given {
     /// What the plan's requests were answered with; `Slot` is an index.
     pub requests: Vec<OwnedFd>,
-    /// cgroup v1: a `tasks` file of each hierarchy.
-    pub tasks: Vec<OwnedFd>,
     /// Instead of the standard streams of the parent; or none.
     pub streams: Vec<OwnedFd>,
     /// cgroup v2: the directory to be born in.
@@ -60,14 +60,13 @@ pub struct Given {
 #[derive(Clone, Copy, Debug)]
 pub struct Lent<'a> {
     pub requests: &'a [OwnedFd],
-    pub tasks: &'a [OwnedFd],
     pub streams: &'a [OwnedFd],
     pub cgroup: Option<BorrowedFd<'a>>,
     pub times: Option<BorrowedFd<'a>>,
 }
 
 /// A packet says how long the plan is, and how many descriptors there are of each kind. The plan's own is the first.
-const NUMBERS: usize = 6;
+const NUMBERS: usize = 5;
 const HEAD: usize = NUMBERS * 8;
 
 /// Puts it where init will find it, before there is one.
@@ -77,16 +76,16 @@ const HEAD: usize = NUMBERS * 8;
 pub fn hand_over(
     channel: &ParentEnd,
     work: &Work<&[Planned], &[CString]>,
-    Lent { requests, tasks, streams, cgroup, times }: Lent<'_>,
+    Lent { requests, streams, cgroup, times }: Lent<'_>,
 ) -> Result<()> {
     let plan = postcard::to_allocvec(work).map_err(|_| Errno::EINVAL)?;
     let file = sys::fs::memfd(c"plan")?;
     sys::fs::write_all(file.as_fd(), &plan)?;
-    let owned = [requests, tasks, streams].into_iter().flatten().map(AsRawFd::as_raw_fd);
+    let owned = [requests, streams].into_iter().flatten().map(AsRawFd::as_raw_fd);
     let single = [cgroup, times].into_iter().flatten().map(|fd| fd.as_raw_fd());
     let fds: Vec<i32> = [file.as_raw_fd()].into_iter().chain(owned).chain(single).collect();
     let single = [cgroup.iter().len(), times.iter().len()];
-    let counts = [plan.len(), requests.len(), tasks.len(), streams.len()].into_iter().chain(single);
+    let counts = [plan.len(), requests.len(), streams.len()].into_iter().chain(single);
     let mut head = [0; HEAD];
     for (place, number) in head.chunks_exact_mut(8).zip(counts) {
         place.copy_from_slice(&number.to_ne_bytes());
@@ -124,9 +123,9 @@ pub fn receive(channel: &InitEnd) -> Result<(Work, Given)> {
     }
     let work = postcard::from_bytes(&plan).map_err(|_| Errno::EPROTO)?;
     let mut some = |count| fds.by_ref().take(count).collect::<Vec<_>>();
-    let (requests, tasks, streams) = (some(numbers[1]), some(numbers[2]), some(numbers[3]));
-    let (mut cgroup, mut times) = (some(numbers[4]), some(numbers[5]));
-    Ok((work, Given { requests, tasks, streams, cgroup: cgroup.pop(), times: times.pop() }))
+    let (requests, streams) = (some(numbers[1]), some(numbers[2]));
+    let (mut cgroup, mut times) = (some(numbers[3]), some(numbers[4]));
+    Ok((work, Given { requests, streams, cgroup: cgroup.pop(), times: times.pop() }))
 }
 
 /// What execve(2) takes, and room for HOME, which init fills in when it sees the image's passwd.

@@ -5,10 +5,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::CString;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use super::dir::{Dir, value, write_at};
-use super::{Cgroup, Join, devices, limit, remove};
+use super::{Cgroup, devices, limit, remove};
 use crate::error::{Error, Result, While};
 use crate::plan::cgroup::{CgroupPlan, Place, Stage, is_systemds};
 use crate::sys::fs::CWD;
@@ -18,7 +18,8 @@ use crate::sys::{self, Errno};
 pub struct Made<'p> {
     pub(super) plan: &'p CgroupPlan,
     pub(super) cgroup: Cgroup,
-    join: Join,
+    /// What init is born in.
+    unified: Option<OwnedFd>,
     /// Directories that were not there: the hierarchy's index and the path below its mount, parents first.
     created: RefCell<Vec<(usize, String)>>,
     /// The unit was asked for: from here on it is ours to stop.
@@ -38,42 +39,58 @@ pub fn refuse_used(plan: &CgroupPlan) -> Result<()> {
     }
 }
 
+/// All that init needs to be born: the v2 cgroup. The others can be made while it is (`add_v1`).
 pub fn create(plan: &CgroupPlan) -> Result<Made<'_>> {
     let unit = plan.unit.as_ref().map(|unit| unit.unit.clone());
     let cgroup = Cgroup { dirs: Vec::with_capacity(plan.places.len()), unit };
     let created = RefCell::new(Vec::new());
-    let mut made = Made { plan, cgroup, join: Join::default(), created, started: Cell::new(false) };
+    let mut made = Made { plan, cgroup, unified: None, created, started: Cell::new(false) };
     if plan.unit.is_some() {
         let dirs =
             plan.places.iter().map(|place| Dir::new(&place.controllers, &place.mount, &place.relative));
         made.cgroup.dirs.extend(dirs);
         return Ok(made);
     }
-    for place in &plan.places {
-        made.add(place).map_err(|e| e.context("unable to apply cgroup configuration"))?;
+    made.add_all(Place::is_unified)?;
+    if plan.is_v2() {
+        made.apply_first()?;
     }
-    limit::apply(&made.cgroup, plan.limits.writes.iter().filter(|write| write.stage == Stage::Make))?;
-    for dir in &made.cgroup.dirs {
-        dir.open_join(&mut made.join)?;
-    }
+    made.unified = made.cgroup.birth_place()?;
     Ok(made)
 }
 
 impl Made<'_> {
-    pub fn join(&self) -> &Join {
-        &self.join
+    /// Those that init joins, by the files that are returned.
+    pub fn add_v1(&mut self) -> Result<Vec<OwnedFd>> {
+        self.add_all(|place| !place.is_unified())?;
+        self.apply_first()?;
+        self.cgroup.tasks()
+    }
+
+    fn add_all(&mut self, selected: impl Fn(&Place) -> bool) -> Result<()> {
+        for place in self.plan.places.iter().filter(|place| selected(place)) {
+            self.add(place).map_err(|e| e.context("unable to apply cgroup configuration"))?;
+        }
+        Ok(())
+    }
+
+    /// What can be set only as long as nobody is in it.
+    fn apply_first(&self) -> Result<()> {
+        let writes = &self.plan.limits.writes;
+        limit::apply(&self.cgroup, writes.iter().filter(|write| write.stage == Stage::Make))
+    }
+
+    pub fn plan(&self) -> &CgroupPlan {
+        self.plan
     }
 
     pub fn cgroup(&self) -> &Cgroup {
         &self.cgroup
     }
 
-    pub fn tasks(&self) -> &[OwnedFd] {
-        self.join.tasks()
-    }
-
-    pub fn into_cgroup(&self) -> Option<BorrowedFd<'_>> {
-        self.join.into_cgroup()
+    /// The v2 directory, for clone3(2) with CLONE_INTO_CGROUP.
+    pub fn take_birth_place(&mut self) -> Option<OwnedFd> {
+        self.unified.take()
     }
 
     /// Everything that `linux.resources` asks for.
@@ -124,8 +141,7 @@ impl Made<'_> {
                 self.fill_cpuset(dir, new)?;
             }
         }
-        let writes = &self.plan.limits.writes;
-        limit::apply(&self.cgroup, writes.iter().filter(|write| write.stage == Stage::Make))?;
+        self.apply_first()?;
         for (_, dir) in others() {
             dir.write("tasks", &pid.to_string())
                 .or_unable(|| format!("move init into the cgroup {}", dir.path()))?;
@@ -259,7 +275,7 @@ impl Made<'_> {
 
 impl Drop for Made<'_> {
     fn drop(&mut self) {
-        self.join = Join::default();
+        self.unified = None;
         if self.started.get() {
             // The state still names the unit for `delete`.
             let _ = self.cgroup.stop_unit();

@@ -59,13 +59,10 @@ impl Drop for Join {
 }
 
 impl Join {
-    /// The `tasks` file of each v1 hierarchy. A process with one thread that writes "0" moves itself
-    /// without the lock and the RCU grace period that a write to cgroup.procs costs.
     pub fn tasks(&self) -> &[OwnedFd] {
         &self.tasks
     }
 
-    /// The v2 directory, for clone3(2) with CLONE_INTO_CGROUP.
     pub fn into_cgroup(&self) -> Option<BorrowedFd<'_>> {
         self.unified.as_ref().map(AsFd::as_fd)
     }
@@ -99,10 +96,10 @@ pub fn open(paths: &BTreeMap<String, String>) -> Result<Cgroup> {
 ///
 /// # Errors
 /// Also when there is none.
-pub fn join_process(pid: i32) -> Result<Join> {
-    let path = cgroup::unified_of(pid)?;
-    let path = path.ok_or_else(|| Error::new(format!("unable to find the v2 cgroup of process {pid}")))?;
-    open(&BTreeMap::from([(String::new(), path)]))?.join()
+pub fn birth_place_of(pid: i32) -> Result<OwnedFd> {
+    let none = || Error::new(format!("unable to find the v2 cgroup of process {pid}"));
+    let path = cgroup::unified_of(pid)?.ok_or_else(none)?;
+    open(&BTreeMap::from([(String::new(), path)]))?.birth_place()?.ok_or_else(none)
 }
 
 /// A path without dots, which must not lead out of where it starts.
@@ -147,20 +144,22 @@ impl Cgroup {
     }
 
     pub fn join(&self) -> Result<Join> {
-        let mut join = Join::default();
-        for dir in &self.dirs {
-            dir.open_join(&mut join)?;
-        }
-        Ok(join)
+        Ok(Join { tasks: self.tasks()?, unified: self.birth_place()? })
     }
 
-    /// Those of v1, and the v2 cgroup that a process is in by now.
-    pub fn join_with(&self, pid: i32) -> Result<Join> {
-        let mut join = join_process(pid)?;
-        for dir in self.dirs.iter().filter(|dir| !dir.is_unified()) {
-            dir.open_join(&mut join)?;
-        }
-        Ok(join)
+    /// A `tasks` file of each v1 hierarchy. A process with one thread that writes "0" moves itself
+    /// without the lock and the RCU grace period that a write to cgroup.procs costs.
+    pub fn tasks(&self) -> Result<Vec<OwnedFd>> {
+        let open = |dir: &Dir| dir.open("tasks", O_WRONLY).or_unable(|| format!("open {}/tasks", dir.path()));
+        self.dirs.iter().filter(|dir| !dir.is_unified()).map(open).collect()
+    }
+
+    /// The v2 directory, for clone3(2) with CLONE_INTO_CGROUP.
+    pub fn birth_place(&self) -> Result<Option<OwnedFd>> {
+        let open = |dir: &Dir| {
+            dir.open("", O_RDONLY | O_DIRECTORY).or_unable(|| format!("open the cgroup {}", dir.path()))
+        };
+        self.unified().map(open).transpose()
     }
 
     /// The cgroups at paths below these (exec --cgroup), each of a v1 controller; that of "" is for all.
@@ -227,18 +226,5 @@ impl Cgroup {
     fn main(&self) -> Option<&Dir> {
         let v1 = || ["freezer", "devices"].iter().find_map(|c| self.dirs.iter().find(|dir| dir.has(c)));
         self.v2().or_else(v1).or_else(|| self.dirs.first())
-    }
-}
-
-impl Dir {
-    fn open_join(&self, join: &mut Join) -> Result<()> {
-        if self.is_unified() {
-            let fd = self.open("", O_RDONLY | O_DIRECTORY);
-            join.unified = Some(fd.or_unable(|| format!("open the cgroup {}", self.path()))?);
-        } else {
-            let fd = self.open("tasks", O_WRONLY);
-            join.tasks.push(fd.or_unable(|| format!("open {}/tasks", self.path()))?);
-        }
-        Ok(())
     }
 }

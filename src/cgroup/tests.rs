@@ -175,7 +175,7 @@ fn the_kernel_shows_the_limits_of_v1() {
             { "allow": true, "type": "b", "major": 7, "minor": 0, "access": "r" }],
     });
     let case = Case::new(&host, resources);
-    let made = create(&case.plan).unwrap();
+    let made = make(&case.plan).unwrap();
     made.limit().unwrap();
     let expected = [
         ("memory", "memory.limit_in_bytes", "33554432"),
@@ -207,9 +207,9 @@ fn the_kernel_shows_the_limits_of_v1() {
 fn a_process_joins_by_itself_and_is_killed_and_nothing_is_left() {
     for host in [v1(), v2()].into_iter().flatten() {
         let case = Case::new(&host, json!({}));
-        let made = create(&case.plan).unwrap();
+        let made = make(&case.plan).unwrap();
         made.limit().unwrap();
-        let process = Process::start(made.join(), || {});
+        let process = Process::start(&made.cgroup().join().unwrap(), || {});
         process.is_in(&case.name, host.hierarchies.len());
         let cgroup = made.keep();
         assert_eq!(cgroup.pids().unwrap(), [process.0]);
@@ -234,10 +234,10 @@ fn a_process_joins_by_itself_and_is_killed_and_nothing_is_left() {
 fn frozen_processes_stop_and_can_be_thawed_and_killed() {
     for host in [v1(), v2()].into_iter().flatten() {
         let case = Case::new(&host, json!({}));
-        let made = create(&case.plan).unwrap();
+        let made = make(&case.plan).unwrap();
         // One that counts: whether it runs can be seen.
         let (read, write) = sys::fs::pipe().unwrap();
-        let process = Process::start(made.join(), || {
+        let process = Process::start(&made.cgroup().join().unwrap(), || {
             loop {
                 let _ = sys::fs::write(write.as_fd(), b".");
                 let _ = sys::signal::poll([None], [false], 1);
@@ -280,7 +280,7 @@ fn without_cgroup_kill_each_process_is_found_and_killed() {
     host.hierarchies.retain(|h| !h.controllers.is_empty());
     host.version = Version::V1;
     let case = Case::new(&host, json!({}));
-    let cgroup = create(&case.plan).unwrap().keep();
+    let cgroup = make(&case.plan).unwrap().keep();
     let processes: Vec<_> = (0..3).map(|_| Process::start(&cgroup.join().unwrap(), || {})).collect();
     processes.iter().for_each(|process| process.is_in(&case.name, host.hierarchies.len()));
     cgroup.kill_all().unwrap();
@@ -294,10 +294,10 @@ fn a_cgroup_in_use_is_refused_and_left_alone() {
     for host in [v1(), v2()].into_iter().flatten() {
         let case = Case::new(&host, json!({}));
         refuse_used(&case.plan).unwrap();
-        let cgroup = create(&case.plan).unwrap().keep();
+        let cgroup = make(&case.plan).unwrap().keep();
         let process = Process::start(&cgroup.join().unwrap(), || {});
         process.is_in(&case.name, host.hierarchies.len());
-        for error in [refuse_used(&case.plan).unwrap_err(), create(&case.plan).err().unwrap()] {
+        for error in [refuse_used(&case.plan).unwrap_err(), make(&case.plan).err().unwrap()] {
             assert!(
                 error.to_string().contains("container's cgroup is not empty: 1 process(es) found"),
                 "{error}"
@@ -305,13 +305,13 @@ fn a_cgroup_in_use_is_refused_and_left_alone() {
         }
         drop(process);
         cgroup.freeze().unwrap();
-        for error in [refuse_used(&case.plan).unwrap_err(), create(&case.plan).err().unwrap()] {
+        for error in [refuse_used(&case.plan).unwrap_err(), make(&case.plan).err().unwrap()] {
             assert!(error.to_string().contains("container's cgroup unexpectedly frozen"), "{error}");
         }
         cgroup.thaw().unwrap();
         assert_eq!(case.existing(), case.paths());
         // An empty one may be used, and outlives a failed create.
-        drop(create(&case.plan).unwrap());
+        drop(make(&case.plan).unwrap());
         assert_eq!(case.existing(), case.paths());
         cgroup.remove().unwrap();
     }
@@ -321,12 +321,12 @@ fn a_cgroup_in_use_is_refused_and_left_alone() {
 fn a_create_that_fails_leaves_nothing() {
     let Some(host) = v1() else { return };
     let case = Case::new(&host, json!({ "cpu": { "cpus": "4000" } }));
-    let error = create(&case.plan).err().unwrap().to_string();
+    let error = make(&case.plan).err().unwrap().to_string();
     assert!(error.contains("\"4000\"") && error.contains("/linux/resources/cpu/cpus"), "{error}");
     assert_eq!(case.existing(), [""; 0]);
 
     let deep = planned(&host, &format!("/{}/a/b", case.name), json!({ "cpu": { "cpus": "4000" } }));
-    create(&deep).err().unwrap();
+    make(&deep).err().unwrap();
     assert_eq!(case.existing(), [""; 0]);
 }
 
@@ -335,7 +335,7 @@ fn ancestors_are_made_and_a_cpuset_is_filled_all_the_way_down() {
     for host in [v1(), v2()].into_iter().flatten() {
         let case = Case::new(&host, json!({}));
         let deep = planned(&host, &format!("/{}/a/b", case.name), json!({}));
-        let cgroup = create(&deep).unwrap().keep();
+        let cgroup = make(&deep).unwrap().keep();
         let process = Process::start(&cgroup.join().unwrap(), || {});
         process.is_in(&format!("{}/a/b", case.name), host.hierarchies.len());
         drop(process);
@@ -358,8 +358,8 @@ fn a_failed_create_takes_no_cgroup_of_another_container() {
         let case = Case::new(&host, json!({}));
         let [ours, theirs] =
             ["a", "b"].map(|leaf| planned(&host, &format!("/{}/{leaf}", case.name), json!({})));
-        let made = create(&ours).unwrap();
-        let other = create(&theirs).unwrap().keep();
+        let made = make(&ours).unwrap();
+        let other = make(&theirs).unwrap().keep();
         drop(made);
         other.join().unwrap();
         open(&case.plan.paths()).unwrap().remove().unwrap();
@@ -371,7 +371,7 @@ fn a_failed_create_takes_no_cgroup_of_another_container() {
 fn a_cgroup_that_stays_busy_is_told_with_its_processes() {
     let Some(host) = v2() else { return };
     let case = Case::new(&host, json!({}));
-    let cgroup = create(&case.plan).unwrap().keep();
+    let cgroup = make(&case.plan).unwrap().keep();
     let process = Process::start(&cgroup.join().unwrap(), || {});
     let error = cgroup.remove().unwrap_err().to_string();
     assert!(error.contains(&format!("processes still in it: [{}]", process.0)), "{error}");
@@ -383,7 +383,7 @@ fn a_cgroup_that_stays_busy_is_told_with_its_processes() {
 fn a_process_that_is_about_to_end_is_waited_for() {
     for host in [v1(), v2()].into_iter().flatten() {
         let case = Case::new(&host, json!({}));
-        let cgroup = create(&case.plan).unwrap().keep();
+        let cgroup = make(&case.plan).unwrap().keep();
         let process = Process::start(&cgroup.join().unwrap(), || {
             let _ = sys::signal::poll([None], [false], 200);
             sys::process::exit_now(0);
@@ -402,18 +402,18 @@ fn a_rootless_caller_without_rights_goes_on_without_limits_only() {
         let mut case = Case::new(&host, json!({}));
         let index = case.plan.places.iter().position(|p| is_v2 || p.has("pids")).unwrap();
         case.plan.places[index].mount = "/sys/fs".to_owned();
-        let error = create(&case.plan).err().unwrap().to_string();
+        let error = make(&case.plan).err().unwrap().to_string();
         let expected = "unable to apply cgroup configuration: unable to make the cgroup /sys/fs/";
         assert!(error.starts_with(expected) && error.ends_with("operation not permitted"), "{error}");
 
         case.plan.optional = true;
         case.plan.limits.devices_optional = true;
-        let made = create(&case.plan).unwrap();
+        let made = make(&case.plan).unwrap();
         assert_eq!(made.cgroup().dirs.len(), case.plan.places.len() - 1);
         made.limit().unwrap();
         drop(made);
         case.plan.limits.writes = planned(&host, "/x", json!({ "pids": { "limit": 5 } })).limits.writes;
-        let error = create(&case.plan).and_then(|made| made.limit()).unwrap_err().to_string();
+        let error = make(&case.plan).and_then(|made| made.limit()).unwrap_err().to_string();
         let words = if is_v2 { "rootless needs no limits + no cgrouppath" } else { "cannot set pids limit" };
         assert!(error.contains(words), "{error}");
         assert_eq!(case.existing(), [""; 0]);
@@ -440,7 +440,7 @@ fn the_state_can_name_nothing_but_cgroups() {
 fn a_sub_cgroup_stays_below_the_container() {
     let Some(host) = v2() else { return };
     let case = Case::new(&host, json!({}));
-    let cgroup = create(&case.plan).unwrap().keep();
+    let cgroup = make(&case.plan).unwrap().keep();
     let below = |controller: &str, path: &str| {
         open(&case.plan.paths()).unwrap().below(&BTreeMap::from([(controller.into(), path.into())]))
     };
@@ -456,7 +456,8 @@ fn a_sub_cgroup_stays_below_the_container() {
         let process = Process::start(&below("", path).unwrap().join().unwrap(), || {});
         process.is_in(&format!("{}{name}", case.name), 1);
         // And so is who follows it.
-        let follower = Process::start(&join_process(process.0).unwrap(), || {});
+        let follower =
+            Process::start(&Join { tasks: Vec::new(), unified: birth_place_of(process.0).ok() }, || {});
         follower.is_in(&format!("{}{name}", case.name), 1);
         drop((process, follower));
     }
@@ -484,7 +485,7 @@ fn an_update_finds_the_order_that_the_kernel_takes_and_is_taken_back() {
         |resources: Value| limits(Some(&serde_json::from_value(resources).unwrap()), host.version).unwrap();
     let small = limited(16 << 20, 32 << 20, 10_000, 100_000);
     let case = Case::new(&host, small.clone());
-    let made = create(&case.plan).unwrap();
+    let made = make(&case.plan).unwrap();
     made.limit().unwrap();
     let cgroup = made.cgroup();
     let shown = || {
@@ -512,6 +513,15 @@ fn an_update_finds_the_order_that_the_kernel_takes_and_is_taken_back() {
 
 /// What a process in the cgroup gets when it opens a device: one character a path, for "it may", "it may
 /// not" and anything else.
+/// As a start does, all at once.
+fn make(plan: &CgroupPlan) -> Result<Made<'_>> {
+    let mut made = create(plan)?;
+    if plan.has_v1() {
+        made.add_v1()?;
+    }
+    Ok(made)
+}
+
 fn tries(join: &Join, paths: [&CStr; 3]) -> String {
     let (read, write) = sys::fs::pipe().unwrap();
     let process = Process::start(join, || {
@@ -535,17 +545,17 @@ fn tries(join: &Join, paths: [&CStr; 3]) -> String {
 fn devices_are_shut_unless_a_rule_opens_them() {
     for host in [v1(), v2()].into_iter().flatten() {
         let case = Case::new(&host, json!({}));
-        let made = create(&case.plan).unwrap();
+        let made = make(&case.plan).unwrap();
         made.limit().unwrap();
         let paths = [c"/dev/null", c"/dev/kmsg", c"/dev/urandom"];
-        assert_eq!(tries(made.join(), paths), "yny", "{:?}", host.version);
+        assert_eq!(tries(&made.cgroup().join().unwrap(), paths), "yny", "{:?}", host.version);
         let resources =
             json!({ "devices": [{ "allow": true, "type": "c", "major": 1, "minor": 11, "access": "r" }] });
         let open = limits(Some(&serde_json::from_value(resources).unwrap()), host.version).unwrap();
         made.cgroup().update(&open, &case.plan.limits.devices).unwrap();
-        assert_eq!(tries(made.join(), paths), "yyy", "{:?}", host.version);
+        assert_eq!(tries(&made.cgroup().join().unwrap(), paths), "yyy", "{:?}", host.version);
         made.cgroup().update(&case.plan.limits, &open.devices).unwrap();
-        assert_eq!(tries(made.join(), paths), "yny", "{:?}", host.version);
+        assert_eq!(tries(&made.cgroup().join().unwrap(), paths), "yny", "{:?}", host.version);
         if host.version == Version::V2 {
             let dir = made.cgroup().unified().unwrap().open("", O_RDONLY).unwrap();
             let attached = || sys::device::attached(dir.as_fd()).unwrap().len();
@@ -554,7 +564,7 @@ fn devices_are_shut_unless_a_rule_opens_them() {
             sys::device::attach(dir.as_fd(), other.as_fd(), None).unwrap();
             assert_eq!(attached(), 2);
             made.cgroup().update(&open, &case.plan.limits.devices).unwrap();
-            assert_eq!(tries(made.join(), paths), "yyy");
+            assert_eq!(tries(&made.cgroup().join().unwrap(), paths), "yyy");
             assert_eq!(attached(), 1);
         }
     }
@@ -564,7 +574,7 @@ fn devices_are_shut_unless_a_rule_opens_them() {
 fn an_oom_kill_is_counted() {
     let Some(host) = v1() else { return };
     let case = Case::new(&host, json!({ "memory": { "limit": 16 << 20, "swap": 16 << 20 } }));
-    let made = create(&case.plan).unwrap();
+    let made = make(&case.plan).unwrap();
     made.limit().unwrap();
     assert_eq!(made.cgroup().oom_kills(), 0);
     // tail keeps what it reads until a line ends, and here none does.
@@ -584,7 +594,7 @@ fn an_oom_kill_is_counted() {
 fn a_v2_controller_that_is_missing_is_named() {
     let Some(host) = v2() else { return };
     let case = Case::new(&host, json!({ "unified": { "absent.max": "1" } }));
-    let made = create(&case.plan).unwrap();
+    let made = make(&case.plan).unwrap();
     let error = made.limit().unwrap_err().to_string();
     assert!(error.contains("controller \"absent\" not available"), "{error}");
     assert!(error.contains("/linux/resources/unified/absent.max"), "{error}");
@@ -595,8 +605,8 @@ fn a_v2_controller_that_is_missing_is_named() {
 fn what_a_process_uses_is_counted() {
     for host in [v1(), v2()].into_iter().flatten() {
         let case = Case::new(&host, json!({}));
-        let made = create(&case.plan).unwrap();
-        let process = Process::start(made.join(), || {});
+        let made = make(&case.plan).unwrap();
+        let process = Process::start(&made.cgroup().join().unwrap(), || {});
         process.is_in(&case.name, host.hierarchies.len());
         let seen = serde_json::to_value(made.cgroup().stats().unwrap()).unwrap();
         assert_eq!(seen["pids"], json!({ "current": 1, "limit": 0 }), "{:?}", host.version);

@@ -13,7 +13,7 @@ use super::exec::{ExecOptions, Overrides, ProcessSource};
 use super::global::Global;
 use super::{agent, console, destroy, environment, flags, pid_file};
 use crate::bundle;
-use crate::cgroup::{self, Cgroup, Join, resctrl};
+use crate::cgroup::{self, Cgroup, resctrl};
 use crate::container::{Container, ProcessRef, State, Status};
 use crate::error::{Error, Result, While};
 use crate::host::{account, user};
@@ -49,10 +49,9 @@ fn exec(global: &Global, options: &ExecOptions) -> Result<i32> {
     let plan = plan(options, &state, &spec, &process, adopted)?;
     timings::mark("read the state and the host, and plan");
     let fallback = options.cgroups.is_empty().then_some(pid);
-    let join = join(cgroup.as_ref(), fallback)?;
+    let birth_place = birth_place(cgroup.as_ref(), fallback)?;
     let materials = Materials {
-        tasks: join.tasks(),
-        cgroup: join.into_cgroup(),
+        cgroup: birth_place.as_ref().map(AsFd::as_fd),
         console: console.given,
         fifo: None,
         init: Some(init.as_fd()),
@@ -130,18 +129,21 @@ fn hexadecimal(mask: &[u64]) -> String {
     format!("0x{:0>1}", digits.trim_start_matches('0'))
 }
 
-/// A user's systemd moves the process; else it is born in the cgroup, or joins by itself.
-pub(super) fn join(cgroup: Option<&Cgroup>, fallback: Option<i32>) -> Result<Join> {
-    let Some(cgroup) = cgroup.filter(|cgroup| !cgroup.is_users()) else { return Ok(Join::default()) };
-    let joined = match (cgroup.join(), fallback) {
+/// A user's systemd moves the process; else it is born in the v2 cgroup, and joins those of v1 by itself.
+pub(super) fn birth_place(cgroup: Option<&Cgroup>, fallback: Option<i32>) -> Result<Option<OwnedFd>> {
+    let Some(cgroup) = cgroup.filter(|cgroup| !cgroup.is_users()) else { return Ok(None) };
+    let place = match (cgroup.birth_place(), fallback) {
         // A container may have moved itself into another v2 cgroup, and its own be gone.
         (Err(error), Some(init)) if error.errno() == Some(Errno::ENOENT) => {
-            cgroup.join_with(init).map_err(|_| error)
+            cgroup::birth_place_of(init).map(Some).map_err(|_| error)
         }
-        (joined, _) => joined,
+        (place, _) => place,
     };
-    let doing = |error: Error| error.context("error adding pid of the new process to cgroups");
-    joined.map_err(|error| doing(error).context("unable to start container process"))
+    place.map_err(|error| not_joined(error).context("unable to start container process"))
+}
+
+fn not_joined(error: Error) -> Error {
+    error.context("error adding pid of the new process to cgroups")
 }
 
 /// Root of the machine.
@@ -257,6 +259,14 @@ pub(super) struct NoHooks<'a> {
 }
 
 impl spawn::Host for NoHooks<'_> {
+    fn has_v1(&self) -> bool {
+        self.cgroup.is_some_and(|cgroup| !cgroup.is_users() && cgroup.has_v1())
+    }
+
+    fn tasks(&mut self) -> Result<Vec<OwnedFd>> {
+        self.cgroup.map_or(Ok(Vec::new()), Cgroup::tasks).map_err(not_joined)
+    }
+
     fn cgroup(&mut self, child: &Child) -> Result<()> {
         self.cgroup.map_or(Ok(()), |cgroup| cgroup.admit(child.pid))
     }
@@ -281,7 +291,7 @@ impl spawn::Host for NoHooks<'_> {
         !self.waits && self.cgroup.is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
     }
 
-    fn other_cgroup(&mut self) -> Option<Join> {
-        cgroup::join_process(self.fallback?).ok()
+    fn other_cgroup(&mut self) -> Option<OwnedFd> {
+        cgroup::birth_place_of(self.fallback?).ok()
     }
 }

@@ -10,8 +10,8 @@ use oci_spec::runtime::{Hook, Spec};
 use super::agent;
 use super::document::document;
 use crate::cgroup::{Cgroup, Join, Made, resctrl};
-use crate::container::{State, Status};
-use crate::error::Result;
+use crate::container::{Locked, Pending, Phase, ProcessRef, State, Status};
+use crate::error::{Error, Result};
 use crate::log;
 use crate::plan::resctrl::Group;
 use crate::plan::{Agent, Plan};
@@ -21,6 +21,7 @@ use crate::spec::list;
 use crate::step::HookPoint;
 use crate::sys;
 use crate::sys::fs::{O_DIRECTORY, O_PATH};
+use crate::timings;
 
 pub(super) fn of(spec: &Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };
@@ -56,39 +57,74 @@ pub(super) fn run_poststop(spec: &Spec, state: &State) {
     }
 }
 
+/// Those that are made while init comes into being.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cgroups {
+    Awaited,
+    /// What another has in their place is not ours to remove.
+    Failed,
+    Made,
+}
+
 /// The parent's side of a start.
-pub(super) struct Hooks<'a> {
+pub(super) struct Hooks<'a, 'p> {
     spec: &'a Spec,
-    state: &'a State,
-    made: &'a Made<'a>,
+    state: State,
+    made: Made<'p>,
+    cgroups: Cgroups,
     resctrl: Option<&'a Group>,
     agent: Option<&'a Agent>,
     new_pid_namespace: bool,
     limited: bool,
+    container: &'a Locked,
+    /// The phase that a start ends in, and the state that is to be recorded then.
+    phase: Phase,
+    record: Option<(State, Pending)>,
 }
 
-impl<'a> Hooks<'a> {
+impl<'a, 'p> Hooks<'a, 'p> {
     pub(super) fn new(
         spec: &'a Spec,
-        state: &'a State,
-        (made, resctrl): (&'a Made<'a>, Option<&'a Group>),
+        state: State,
+        (made, resctrl): (Made<'p>, Option<&'a Group>),
         plan: &'a Plan,
-    ) -> Hooks<'a> {
+        (container, phase): (&'a Locked, Phase),
+    ) -> Hooks<'a, 'p> {
         let new_pid_namespace = plan.clone & libc::CLONE_NEWPID as u64 != 0;
+        let cgroups = if made.plan().has_v1() { Cgroups::Awaited } else { Cgroups::Made };
         Hooks {
             spec,
             state,
             made,
+            cgroups,
             resctrl,
             agent: plan.seccomp_agent.as_ref(),
             new_pid_namespace,
             limited: false,
+            container,
+            phase,
+            record: None,
         }
+    }
+
+    pub(super) fn cgroups(&self) -> Cgroups {
+        self.cgroups
+    }
+
+    /// From here on `state` and `delete` know init. The state as it is recorded.
+    pub(super) fn commit(&mut self) -> Result<State> {
+        let (state, pending) = self.record.take().ok_or_else(|| Error::new("init broke the protocol"))?;
+        self.container.publish(pending)?;
+        Ok(state)
     }
 
     /// Last of all, so that a tight limit need not hold what init needs; but hooks of the runtime may
     /// count on the limits.
-    pub(super) fn limit(&mut self, child: &Child) -> Result<()> {
+    pub(super) fn into_made(self) -> Made<'p> {
+        self.made
+    }
+
+    fn limit(&mut self, child: &Child) -> Result<()> {
         if !self.limited {
             self.limited = true;
             self.made.limit()?;
@@ -100,7 +136,32 @@ impl<'a> Hooks<'a> {
     }
 }
 
-impl spawn::Host for Hooks<'_> {
+impl spawn::Host for Hooks<'_, '_> {
+    fn has_v1(&self) -> bool {
+        self.made.plan().has_v1()
+    }
+
+    fn tasks(&mut self) -> Result<Vec<OwnedFd>> {
+        let tasks = self.made.add_v1().inspect_err(|_| self.cgroups = Cgroups::Failed)?;
+        self.cgroups = Cgroups::Made;
+        timings::mark("make the cgroups of v1");
+        Ok(tasks)
+    }
+
+    fn born(&mut self, child: &Child) -> Result<()> {
+        let init = Some(ProcessRef::of(child.pid)?);
+        let mut state = State { init, phase: self.phase, ..self.state.clone() };
+        if self.made.plan().optional
+            && let Some(record) = &mut state.cgroup
+        {
+            record.paths = self.made.cgroup().paths();
+        }
+        let pending = self.container.prepare(&state)?;
+        self.record = Some((state, pending));
+        timings::mark("prepare the record of init");
+        Ok(())
+    }
+
     fn cgroup(&mut self, child: &Child) -> Result<()> {
         self.made.adopt(child.pid)
     }
@@ -109,8 +170,8 @@ impl spawn::Host for Hooks<'_> {
         self.limit(child)?;
         match point {
             HookPoint::CreateRuntime => {
-                run(self.spec, Kind::Prestart, self.state, Status::Creating, child.pid)?;
-                run(self.spec, Kind::CreateRuntime, self.state, Status::Creating, child.pid)
+                run(self.spec, Kind::Prestart, &self.state, Status::Creating, child.pid)?;
+                run(self.spec, Kind::CreateRuntime, &self.state, Status::Creating, child.pid)
             }
             HookPoint::CreateContainer => {
                 let pid = if self.new_pid_namespace { 1 } else { child.pid };
@@ -125,10 +186,17 @@ impl spawn::Host for Hooks<'_> {
                 let root = root.as_ref().map(AsFd::as_fd);
                 let cgroup = if cgroup.is_users() { Entry::Moved(cgroup) } else { Entry::Join(&join) };
                 let place = Place::Container { init, root, namespaces, cgroup, dir: &rootfs };
-                let document = document(self.state, Status::Creating, pid);
+                let document = document(&self.state, Status::Creating, pid);
                 hooks::run(of(self.spec, Kind::CreateContainer), Kind::CreateContainer, &document, place)
             }
         }
+    }
+
+    fn in_place(&mut self, child: &Child) -> Result<()> {
+        timings::mark("answer init until all is in place");
+        self.limit(child)?;
+        timings::mark("set the limits");
+        Ok(())
     }
 
     fn cgroups(&self) -> Option<&Cgroup> {
@@ -136,6 +204,6 @@ impl spawn::Host for Hooks<'_> {
     }
 
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()> {
-        agent::tell(self.agent, self.state, Status::Creating, child.pid, &listener)
+        agent::tell(self.agent, &self.state, Status::Creating, child.pid, &listener)
     }
 }

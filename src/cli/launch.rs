@@ -11,7 +11,7 @@ use super::console::Mode;
 use super::create::CreateOptions;
 use super::environment::Activation;
 use super::global::Global;
-use super::hooks::Hooks;
+use super::hooks::{Cgroups, Hooks};
 use super::{console, destroy, flags, notify, output, pid_file, start_container};
 use crate::bundle::Bundle;
 use crate::cgroup::{self, Cgroup, resctrl};
@@ -152,30 +152,32 @@ pub(super) fn launch(
     let spec = bundle.spec.value;
     let started = record(&container, &bundle.config, &state).and_then(|()| {
         // What another has there is not ours to remove.
-        let made = cgroup::create(&cgroup).inspect_err(|_| state.cgroup = None)?;
-        if cgroup.optional
-            && let Some(record) = &mut state.cgroup
-        {
-            record.paths = made.cgroup().paths();
-        }
-        let mut hooks = Hooks::new(&spec, &state, (&made, resctrl.as_ref()), &plan);
+        let mut made = cgroup::create(&cgroup).inspect_err(|_| state.cgroup = None)?;
+        let birth_place = made.take_birth_place();
+        let phase = if mode == Mode::Create { Phase::Created } else { Phase::Running };
+        let given = (made, resctrl.as_ref());
+        let mut hooks = Hooks::new(&spec, state.clone(), given, &plan, (&container, phase));
         let fifo = (mode == Mode::Create).then(|| container.fifo_make().and_then(|()| container.fifo_open()));
         let materials = Materials {
-            tasks: made.tasks(),
-            cgroup: made.into_cgroup(),
+            cgroup: birth_place.as_ref().map(AsFd::as_fd),
             console: console.given,
             fifo: fifo.transpose()?,
             init: None,
             ignored,
             streams: None,
         };
-        let child = spawn::start(&plan, materials, &mut hooks).map_err(in_init)?;
-        hooks.limit(&child)?;
-        commit(&container, &mut state, &child, mode)?;
+        let child = spawn::start(&plan, materials, &mut hooks).map_err(|error| {
+            if hooks.cgroups() != Cgroups::Made {
+                state.cgroup = None;
+            }
+            if hooks.cgroups() == Cgroups::Failed { error } else { in_init(error) }
+        })?;
+        state = hooks.commit()?;
+        timings::mark("record init");
         announce(options, &child)?;
         let master = console.kept.as_ref().map(spawn::receive_master).transpose()?;
         let notify = if mode == Mode::Create { None } else { notify::bind(&container)? };
-        Ok((child, made, notify, master))
+        Ok((child, hooks.into_made(), notify, master))
     });
     let (child, made, notify, master) = match started {
         Ok(started) => started,
@@ -214,15 +216,6 @@ fn record(container: &Locked, config: &[u8], state: &State) -> Result<()> {
 /// The words that runc puts before whatever init could not do.
 pub(super) fn in_init(error: Error) -> Error {
     error.context("error during container init").context("unable to start container process")
-}
-
-/// From here on `state` and `delete` know init.
-fn commit(container: &Locked, state: &mut State, child: &Child, mode: Mode) -> Result<()> {
-    state.init = Some(ProcessRef::of(child.pid)?);
-    state.phase = if mode == Mode::Create { Phase::Created } else { Phase::Running };
-    container.save(state)?;
-    timings::mark("set the limits and record init");
-    Ok(())
 }
 
 fn announce(options: &CreateOptions, child: &Child) -> Result<()> {

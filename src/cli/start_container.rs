@@ -2,7 +2,7 @@
 //! The hooks `startContainer`: last before the container's program, and with no more rights than it, since they run
 //! what the image has under their names.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use oci_spec::runtime::Spec;
 
@@ -52,11 +52,10 @@ fn start_inside(
         ..enter::plan_options(state, 0, None)?
     };
     let plan = plan::hook(program, spec, &options, state.namespaces)?;
-    let join = enter::join(cgroup.as_ref(), None)?;
+    let birth_place = enter::birth_place(cgroup.as_ref(), None)?;
     let (_, ignored) = ProcessRef::of_caller()?;
     let materials = Materials {
-        tasks: join.tasks(),
-        cgroup: join.into_cgroup(),
+        cgroup: birth_place.as_ref().map(AsFd::as_fd),
         console: None,
         fifo: None,
         init: Some(init),

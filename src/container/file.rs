@@ -53,16 +53,32 @@ pub(super) fn read(dir: BorrowedFd<'_>, name: &CStr, limit: usize) -> Result<Vec
     Ok(data)
 }
 
-/// The file is the old one or the new one at any moment, whatever happens to us. The caller holds the lock,
-/// so what is found under the temporary name was left by someone who was killed. Nothing is synced to disk:
-/// after a crash of the machine no container lives that the state could tell of.
+/// What takes a file's place next. The caller holds the lock: there is one of it.
+pub(super) struct Pending(());
+
+const PENDING: &CStr = c".new";
+
+/// The file is the old one or the new one at any moment, whatever happens to us.
 pub(super) fn replace(dir: BorrowedFd<'_>, name: &CStr, data: &[u8]) -> Result<(), Errno> {
-    const TEMPORARY: &CStr = c".new";
+    publish(dir, write(dir, data)?, name)
+}
+
+/// What is found under the temporary name was left by someone who was killed. Nothing is synced to disk: after a crash
+/// of the machine no container lives that the state could tell of.
+pub(super) fn write(dir: BorrowedFd<'_>, data: &[u8]) -> Result<Pending, Errno> {
     let flags = fs::O_WRONLY | fs::O_CREAT | fs::O_TRUNC | fs::O_NOFOLLOW;
-    let file = fs::openat2(dir, TEMPORARY, flags, 0o600, fs::Resolve::Beneath)?;
-    let done = fs::write_all(file.as_fd(), data).and_then(|()| fs::renameat(dir, TEMPORARY, name));
-    if done.is_err() {
-        let _ = fs::unlinkat(dir, TEMPORARY);
+    let file = fs::openat2(dir, PENDING, flags, 0o600, fs::Resolve::Beneath)?;
+    match fs::write_all(file.as_fd(), data) {
+        Ok(()) => Ok(Pending(())),
+        Err(errno) => Err(discard(dir, errno)),
     }
-    done
+}
+
+pub(super) fn publish(dir: BorrowedFd<'_>, _: Pending, name: &CStr) -> Result<(), Errno> {
+    fs::renameat(dir, PENDING, name).map_err(|errno| discard(dir, errno))
+}
+
+fn discard(dir: BorrowedFd<'_>, errno: Errno) -> Errno {
+    let _ = fs::unlinkat(dir, PENDING);
+    errno
 }

@@ -32,7 +32,7 @@ pub use id::ContainerId;
 pub use lock::Locked;
 pub use process::{ProcessRef, signal, wait_for_end};
 pub use root::default_root;
-pub use state::{CgroupRecord, Driver, Phase, ResctrlRecord, State};
+pub use state::{CgroupRecord, Driver, Pending, Phase, ResctrlRecord, State};
 pub use status::Status;
 pub use store::Store;
 

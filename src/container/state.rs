@@ -155,11 +155,26 @@ impl Container {
     }
 }
 
+/// A state that is written, and not yet the container's.
+#[must_use]
+pub struct Pending(file::Pending);
+
 impl Locked {
     pub fn save(&self, state: &State) -> Result<()> {
-        let unable = || format!("save the state of container {}", self.id());
+        self.publish(self.prepare(state)?)
+    }
+
+    pub fn prepare(&self, state: &State) -> Result<Pending> {
         let json = serde_json::to_vec(state)
-            .map_err(|e| Error::new(format!("unable to {}", unable())).because(e.to_string()))?;
-        file::replace(self.dir(), NAME, &json).or_unable(unable)
+            .map_err(|e| Error::new(format!("unable to {}", self.saving())).because(e.to_string()))?;
+        file::write(self.dir(), &json).map(Pending).or_unable(|| self.saving())
+    }
+
+    pub fn publish(&self, pending: Pending) -> Result<()> {
+        file::publish(self.dir(), pending.0, NAME).or_unable(|| self.saving())
+    }
+
+    fn saving(&self) -> String {
+        format!("save the state of container {}", self.id())
     }
 }

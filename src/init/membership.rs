@@ -7,18 +7,44 @@ use std::os::fd::AsFd;
 use super::{Done, Fault, Init, in_force};
 use crate::channel::{Note, Order, Report};
 use crate::step::{HookPoint, Slot};
-use crate::sys::process::NEWPID;
+use crate::sys::close::Brief;
+use crate::sys::fs::CWD;
+use crate::sys::process::{NEWNET, NEWPID};
 use crate::sys::{self, Errno};
 
 impl Init<'_> {
     /// A process of one thread that writes 0 to a v1 `tasks` file moves itself without the lock that
     /// `cgroup.procs` takes, and without its 10 ms wait for an RCU grace period
     /// (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
+    ///
+    /// The parent has made them meanwhile.
     pub(super) fn join_cgroups(&mut self) -> Done {
-        for (i, tasks) in self.given.tasks.iter().enumerate() {
-            sys::fs::write_all(tasks.as_fd(), b"0").map_err(|errno| Fault { errno, note: Note::Item(i) })?;
+        if !self.work.joins {
+            return Ok(());
         }
-        Ok(())
+        let (mut number, mut joined) = (0, Ok(()));
+        let order = self.channel.borrow(|tasks| {
+            let tasks = Brief::from(tasks);
+            if joined.is_ok() {
+                joined = sys::fs::write_all(tasks.as_fd(), b"0")
+                    .map_err(|errno| Fault { errno, note: Note::Item(number) });
+            }
+            number += 1;
+        })?;
+        obey(order)?;
+        joined
+    }
+
+    /// The network namespace is what takes longest in a clone, and the parent has something else to do meanwhile. What comes
+    /// next changes it, and must not change the caller's.
+    pub(super) fn new_namespace(&mut self, namespace: u64) -> Done {
+        let own = || sys::fs::statat(CWD, c"/proc/self/ns/net").map(|stat| stat.inode);
+        if namespace != NEWNET {
+            return Ok(sys::process::unshare(namespace)?);
+        }
+        let before = own()?;
+        sys::process::unshare(namespace)?;
+        in_force(own()? != before)
     }
 
     pub(super) fn join_namespace(&mut self, namespace: u64, slot: Slot) -> Done {
@@ -48,12 +74,8 @@ impl Init<'_> {
         if opened { hide() } else { Ok(()) }
     }
 
-    /// An `Abort` has its reason on the parent's side, which prints it.
     pub(super) fn await_go(&self) -> Done {
-        match self.channel.receive()? {
-            Order::Go => Ok(()),
-            Order::Abort => sys::process::exit_now(1),
-        }
+        obey(self.channel.receive()?)
     }
 
     /// Until the maps were there we were nobody. What the kernel then calls 0 is the map's business.
@@ -98,6 +120,14 @@ impl Init<'_> {
             file => file?,
         };
         Ok(sys::fs::write_all(file.as_fd(), lines.to_bytes())?)
+    }
+}
+
+/// An `Abort` has its reason on the parent's side, which prints it.
+fn obey(order: Order) -> Done {
+    match order {
+        Order::Go => Ok(()),
+        Order::Abort => sys::process::exit_now(1),
     }
 }
 

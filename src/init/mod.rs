@@ -92,7 +92,7 @@ pub fn run(mut work: Work, given: Given, channel: InitEnd) -> ! {
         birth::come_into_being(birth, work.dumpable_for_parent, &given, &channel);
     }
     let exec = work.exec();
-    let fds = given.requests.iter().chain(&given.tasks).chain(&given.times).map(AsRawFd::as_raw_fd);
+    let fds = given.requests.iter().chain(&given.times).map(AsRawFd::as_raw_fd);
     let first_brief = fds.chain([2, channel.number()]).max().unwrap_or(2) + 1;
     let start_fifo = work.steps.iter().find_map(|planned| match planned.step {
         Step::AwaitStart(fifo) => Some(fifo),
@@ -170,7 +170,7 @@ impl<'p> Init<'p> {
             Step::AwaitCgroup => self.await_cgroup(),
             Step::JoinNamespace { namespace, slot } => self.join_namespace(*namespace, *slot),
             Step::JoinContainer { namespaces, slot } => self.join_namespace(*namespaces, *slot),
-            Step::NewNamespace(namespace) => Ok(sys::process::unshare(*namespace)?),
+            Step::NewNamespace(namespace) => self.new_namespace(*namespace),
             Step::LoopbackUp => Ok(sys::net::loopback_up()?),
             Step::AwaitIdMaps => self.await_id_maps(),
             Step::BecomeNamespaceRoot => self.become_namespace_root(),
@@ -220,7 +220,8 @@ impl<'p> Init<'p> {
             Step::FindProgram(program) => self.find_program(program),
 
             Step::Settle => self.settle(),
-            Step::Ready => Ok(self.channel.send(&Report::Ready { absent: self.absent })?),
+            Step::InPlace => Ok(self.channel.send(&Report::InPlace { absent: self.absent })?),
+            Step::Ready => Ok(self.channel.send(&Report::Ready)?),
             Step::AwaitOrder => self.await_order(),
             Step::AwaitStart(fifo) => self.await_start(*fifo),
             Step::Execute => self.execute(),

@@ -71,6 +71,10 @@ pub struct UsageCheck {
 }
 
 impl Place {
+    pub fn is_unified(&self) -> bool {
+        self.controllers.is_empty()
+    }
+
     pub fn has(&self, controller: &str) -> bool {
         self.controllers.split(',').any(|c| c == controller)
     }
@@ -83,7 +87,12 @@ pub fn is_systemds(controllers: &str) -> bool {
 
 impl CgroupPlan {
     pub fn is_v2(&self) -> bool {
-        self.places.len() == 1 && self.places[0].controllers.is_empty()
+        self.places.len() == 1 && self.places[0].is_unified()
+    }
+
+    /// Are there hierarchies in which init joins cgroups that we make?
+    pub fn has_v1(&self) -> bool {
+        self.unit.is_none() && self.places.iter().any(|place| !place.is_unified())
     }
 
     /// What the container's state remembers: controllers to the absolute path of the directory.

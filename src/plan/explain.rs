@@ -144,6 +144,7 @@ impl fmt::Display for Step {
             Step::TimeOffsets(lines) => write!(f, "set the clocks' offsets {:?}", text(lines)),
             Step::Hooks(HookPoint::CreateRuntime) => write!(f, "run the prestart and createRuntime hooks"),
             Step::Hooks(HookPoint::CreateContainer) => write!(f, "run the createContainer hooks"),
+            Step::InPlace => write!(f, "report that all around it is in place"),
             Step::Settle => write!(f, "close what is not the program's, reset signals"),
             Step::Ready => write!(f, "report that all is ready"),
             Step::AwaitStart(_) => write!(f, "wait for `start`"),

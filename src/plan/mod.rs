@@ -154,6 +154,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     let spaces = namespaces::decide(spec, host)?;
 
     let adopted = cgroup.unit.is_some();
+    namespaces::enter_early(draft, &spaces);
     draft.add("/linux/cgroupsPath", if adopted { Step::AwaitCgroup } else { Step::JoinCgroups });
     namespaces::enter(draft, &spaces, host)?;
     netdev::add_all(draft, spec, host, &spaces)?;
@@ -232,6 +233,7 @@ fn become_process(
     privileged: bool,
 ) -> Result<()> {
     terminal::stdio(draft, process, spaces);
+    draft.add("", Step::InPlace);
     scheduling::add_all(draft, process, spec)?;
     limits::add(draft, process, spaces)?;
     labels::add(draft, process)?;

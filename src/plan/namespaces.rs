@@ -41,6 +41,9 @@ pub(super) struct Namespaces {
     maps: Option<IdMaps>,
     /// `exec`: all of them are the container's.
     container: u64,
+    /// The network namespace is made by init. It comes with the clone where it belongs to a new user namespace, where
+    /// init is born through others' namespaces, and where the parent moves devices into it.
+    early: bool,
 }
 
 impl Namespaces {
@@ -160,6 +163,9 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
     if spaces.is_new(NEWTIME) && host.kernel < (6, 2) {
         return Err(invalid("/linux/namespaces", "a new time namespace needs Linux 6.2 or later"));
     }
+    let devices = linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty());
+    let born_through = spaces.user() || spaces.joined.iter().any(|(ns, ..)| *ns == NEWPID);
+    spaces.early = spaces.is_new(NEWNET) && !born_through && !devices;
     Ok(spaces)
 }
 
@@ -190,10 +196,17 @@ pub(super) fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
     Ok(())
 }
 
+/// First of all, while the parent makes cgroups: a new network namespace takes four fifths of a clone into all of them.
+pub(super) fn enter_early(draft: &mut Draft, spaces: &Namespaces) {
+    if spaces.early {
+        draft.add("/linux/namespaces", Step::NewNamespace(NEWNET));
+    }
+}
+
 /// Into the namespaces that must be there before the rest: all new ones come with the clone, but for
 /// the cgroup namespace (its root is where init is then) and time (entered on exec, Linux 6.2).
 pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces, host: &Host) -> Result<()> {
-    draft.plan.clone = spaces.new & !(NEWCGROUP | NEWTIME);
+    draft.plan.clone = spaces.new & !(NEWCGROUP | NEWTIME | if spaces.early { NEWNET } else { 0 });
     let new_user = spaces.is_new(NEWUSER);
     let mut joined: Vec<_> = spaces.joined.iter().collect();
     let user = |ns: u64| ns == NEWUSER;

@@ -3,8 +3,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::verify::verify;
-use super::{Child, Host, maps, words};
+use super::{Child, Host, maps, verify, words};
 use crate::channel::Report;
 use crate::error::{Error, Result, While};
 use crate::plan::Plan;
@@ -16,6 +15,7 @@ pub(super) fn until_ready(plan: &Plan, fds: &[OwnedFd], child: &Child, host: &mu
     if let Some(score) = plan.oom_score_adj {
         write_oom_score(child.pid, score)?;
     }
+    let mut in_place = false;
     loop {
         match child.hear(|| host.is_paused())? {
             Some(Report::Cgroup) => host.cgroup(child)?,
@@ -30,17 +30,37 @@ pub(super) fn until_ready(plan: &Plan, fds: &[OwnedFd], child: &Child, host: &mu
                 host.seccomp_listener(listener, child)?;
             }
             Some(Report::Mount { fd, step }) => map_ids(plan, fds, child, fd, step)?,
-            Some(Report::Ready { absent }) => {
+            Some(Report::InPlace { absent }) => {
+                verify::surroundings(plan, fds, child.pid, absent, host)
+                    .and_then(|()| host.in_place(child))
+                    .map_err(|error| said_by_init(error, plan, child))?;
+                in_place = true;
+                continue;
+            }
+            Some(Report::Ready) if in_place => {
                 // Not before init has opened its last: it holds a descriptor for each mount of the config.
                 raise_limits(plan, child.pid, |limit| limit.resource == libc::RLIMIT_NOFILE)?;
-                return verify(plan, fds, child.pid, absent, host);
+                return verify::process(plan, child.pid);
             }
             // Told and answered before init could report anything.
-            Some(Report::Born(_)) => return Err(Error::new("init broke the protocol")),
+            Some(Report::Born(_) | Report::Ready) => return Err(Error::new("init broke the protocol")),
             Some(Report::Failed(failure)) => return Err(words::failed(plan, &failure)),
             None => return Err(ended(plan, child)),
         }
         child.go()?;
+    }
+}
+
+/// Of an init that has failed and ended while it was looked at nothing can be seen: what it has said of that counts.
+fn said_by_init(error: Error, plan: &Plan, child: &Child) -> Error {
+    match child
+        .channel
+        .has_come()
+        .and_then(|has| if has { child.channel.receive() } else { Err(Errno::EAGAIN) })
+    {
+        Ok(Some(Report::Failed(failure))) => words::failed(plan, &failure),
+        Ok(None) => ended(plan, child),
+        _ => error,
     }
 }
 

@@ -11,13 +11,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::Child;
 use crate::channel::{self, Failure, Note, ParentEnd, Report};
 use crate::plan::Plan;
-use crate::step::Planned;
+use crate::step::{Planned, Step};
 use crate::sys::process::{self, Cloned, ExecArgs, Exit, Kin, NEWUSER};
 use crate::sys::{self, Errno};
 use crate::work::{self, Birth, Lent, Work};
 
 /// What init needs to know of the plan.
-pub(super) fn work(plan: &Plan, ignored: u64) -> Work<&[Planned], &[CString]> {
+pub(super) fn work(plan: &Plan, ignored: u64, v1: bool) -> Work<&[Planned], &[CString]> {
     let again = !plan.through.is_empty() || plan.clone & NEWUSER != 0;
     Work {
         steps: &plan.steps,
@@ -27,6 +27,7 @@ pub(super) fn work(plan: &Plan, ignored: u64) -> Work<&[Planned], &[CString]> {
         ignored,
         preserved: plan.preserved,
         dumpable_for_parent: plan.id_maps.is_some() && sys::cred::effective_uid() != 0,
+        joins: v1 && plan.steps.iter().any(|planned| matches!(planned.step, Step::JoinCgroups)),
         birth: again.then(|| Birth { joins: plan.through.clone(), namespaces: plan.clone }),
     }
 }

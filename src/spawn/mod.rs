@@ -21,7 +21,7 @@ use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use crate::cgroup::{Cgroup, Join};
+use crate::cgroup::Cgroup;
 use crate::channel::{Order, ParentEnd, Report};
 use crate::error::{Error, Result, While};
 use crate::log;
@@ -44,8 +44,6 @@ pub const PAUSED: &str = "cannot exec in a paused container (use --ignore-paused
 /// What a plan needs from outside.
 #[derive(Debug)]
 pub struct Materials<'a> {
-    /// cgroup v1: a `tasks` file of each hierarchy.
-    pub tasks: &'a [OwnedFd],
     /// cgroup v2: the directory to be born in.
     pub cgroup: Option<BorrowedFd<'a>>,
     pub console: Option<OwnedFd>,
@@ -60,6 +58,20 @@ pub struct Materials<'a> {
 
 /// What the parent does while init waits for it.
 pub trait Host {
+    /// Are there cgroups of v1, which init joins by itself?
+    fn has_v1(&self) -> bool;
+    /// A `tasks` file of each, had while init comes into being, which then waits for them.
+    ///
+    /// # Errors
+    /// The start is given up.
+    fn tasks(&mut self) -> Result<Vec<OwnedFd>>;
+    /// Init is there, and has its own work: what needs no more than its pid can be done meanwhile.
+    ///
+    /// # Errors
+    /// The start is given up.
+    fn born(&mut self, _child: &Child) -> Result<()> {
+        Ok(())
+    }
     /// Init waits to be moved into its cgroup.
     ///
     /// # Errors
@@ -71,6 +83,13 @@ pub trait Host {
     /// # Errors
     /// The start is given up.
     fn seccomp_listener(&mut self, listener: OwnedFd, child: &Child) -> Result<()>;
+    /// All around init is in place, and seen to be: what can be done while it goes on to become the program's process.
+    ///
+    /// # Errors
+    /// The start is given up.
+    fn in_place(&mut self, _child: &Child) -> Result<()> {
+        Ok(())
+    }
     /// Where the process has to be once it is ready.
     fn cgroups(&self) -> Option<&Cgroup>;
     /// The init whose namespaces the process joins.
@@ -82,7 +101,7 @@ pub trait Host {
         false
     }
     /// The v2 cgroup to be born in when the one that was meant takes no process.
-    fn other_cgroup(&mut self) -> Option<Join> {
+    fn other_cgroup(&mut self) -> Option<OwnedFd> {
         None
     }
 }
@@ -108,12 +127,11 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
         console::give_streams(streams, uid)?;
     }
     let program = seal::init()?;
-    let work = birth::work(plan, materials.ignored);
+    let work = birth::work(plan, materials.ignored, host.has_v1());
     let times =
         timings::init(plan.steps.iter().map(|planned| (planned.step.to_string(), planned.place.as_str())));
     let lent = Lent {
         requests: &fds,
-        tasks: materials.tasks,
         streams: streams.map_or(&[], <[_; 3]>::as_slice),
         cgroup: materials.cgroup,
         times: times.as_ref().map(AsFd::as_fd),
@@ -122,7 +140,7 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
         // Its children have controllers, or it is threaded: a container may make it so (systemd in one, Docker).
         Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP)) => match host.other_cgroup() {
             Some(other) => {
-                birth::init(&program, &work, Lent { cgroup: other.into_cgroup(), ..lent }, plan.clone)
+                birth::init(&program, &work, Lent { cgroup: Some(other.as_fd()), ..lent }, plan.clone)
             }
             None => Err(errno),
         },
@@ -136,6 +154,12 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
         const PATIENCE: Duration = Duration::from_secs(1);
         child.channel.lose_patience_after(PATIENCE).or_unable(|| "wait for init".into())?;
     }
+    if work.joins {
+        let tasks = host.tasks()?;
+        child.channel.lend(&tasks).or_unable(|| "give init its cgroups".into())?;
+        sys::close::close_all(tasks);
+    }
+    host.born(&child)?;
     netdev::move_all(plan, &fds, &child)?;
     answer::until_ready(plan, &fds, &child, host)?;
     timings::mark("answer init until it is ready");

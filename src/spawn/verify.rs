@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What init is, read back from outside once it is ready: a call that an outer filter or a bug turned into nothing must
+//! What init is, read back from outside: what is around it while it goes on, itself once it is ready. A call that an outer filter or a bug turned into nothing must
 //! not start a container. One read of a file in /proc tells of many.
 
 mod mounts;
@@ -15,57 +15,72 @@ use crate::plan::Plan;
 use crate::step::{CapPlan, Identity, Slot, Step};
 use crate::sys;
 use crate::sys::fs::{CWD, O_RDONLY, Stat, read_kernel_file};
-use crate::sys::process::NEWTIME;
+use crate::sys::process::{NEWNET, NEWTIME};
 use mounts::Wanted;
 
-/// `absent`: so many paths that were to be covered are not there.
-pub(super) fn verify(plan: &Plan, fds: &[OwnedFd], pid: i32, absent: usize, host: &impl Host) -> Result<()> {
-    let unable = || "verify the process".to_owned();
-    let open = |file| sys::fs::open(&proc(pid, file), O_RDONLY).or_unable(unable);
-    let text = |file: &OwnedFd| read_kernel_file(file.as_fd(), 1 << 20).or_unable(unable);
-    let mut files = vec![open("status")?];
-    let status = text(&files[0])?;
-    steps(plan, &Status(&status), &Joined { fds, pid, container: host.container() })?;
+/// Its namespaces, its v1 cgroups, its mounts. `absent`: so many paths that were to be covered are not there.
+pub(super) fn surroundings(
+    plan: &Plan,
+    fds: &[OwnedFd],
+    pid: i32,
+    absent: usize,
+    host: &impl Host,
+) -> Result<()> {
+    let joined = Joined { fds, pid, container: host.container() };
+    refuse_unless(plan, |step| match step {
+        Step::JoinNamespace { namespace, slot } => joined.to(*namespace, *slot),
+        Step::JoinContainer { namespaces, slot } => joined.to(*namespaces, *slot),
+        // Init has looked itself, before it set anything there.
+        Step::NewNamespace(NEWNET) => true,
+        Step::NewNamespace(namespace) => joined.left(*namespace),
+        _ => true,
+    })?;
+    // By the way into life: those of a container, its pid namespace among them.
+    if !plan.through.iter().all(|(namespaces, slot)| joined.to(*namespaces, *slot)) {
+        return Err(Error::not_in_force("join the container's namespaces"));
+    }
     if let Some(cgroup) = host.cgroups().filter(|cgroup| cgroup.has_v1()) {
-        files.push(open("cgroup")?);
-        let its = text(&files[1])?;
+        let its = read_kernel_file(open(pid, "cgroup")?.as_fd(), 1 << 20).or_unable(unable)?;
         if !cgroup.has(&String::from_utf8_lossy(&its)) {
             return Err(Error::not_in_force("join the container's cgroups"));
         }
     }
     let wanted = Wanted::of(plan);
-    if !wanted.is_empty() {
-        let mountinfo = open("mountinfo")?;
-        let bad = wanted.compare(mountinfo.as_fd(), pid, absent).or_unable(unable)?;
-        files.push(mountinfo);
-        if let Some(planned) = bad {
-            return Err(Error::not_in_force(&planned.step).at(planned.place.clone()));
-        }
-    }
-    sys::close::close_all(files);
-    Ok(())
-}
-
-fn steps(plan: &Plan, status: &Status<'_>, joined: &Joined<'_>) -> Result<()> {
-    for planned in &plan.steps {
-        let in_force = match &planned.step {
-            Step::NoNewPrivileges => status.number("NoNewPrivs:", 16) == Some(1),
-            Step::Seccomp { .. } => status.number("Seccomp:", 16) == Some(2),
-            Step::Identity(identity) => status.is(identity),
-            Step::JoinNamespace { namespace, slot } => joined.to(*namespace, *slot),
-            Step::JoinContainer { namespaces, slot } => joined.to(*namespaces, *slot),
-            Step::NewNamespace(namespace) => joined.left(*namespace),
-            _ => true,
-        };
-        if !in_force {
-            return Err(Error::not_in_force(&planned.step).at(planned.place.clone()));
-        }
-    }
-    // By the way into life: those of a container, its pid namespace among them.
-    if plan.through.iter().all(|(namespaces, slot)| joined.to(*namespaces, *slot)) {
+    if wanted.is_empty() {
         return Ok(());
     }
-    Err(Error::not_in_force("join the container's namespaces"))
+    let mountinfo = open(pid, "mountinfo")?;
+    match wanted.compare(mountinfo.as_fd(), pid, absent).or_unable(unable)? {
+        None => Ok(()),
+        Some(planned) => Err(Error::not_in_force(&planned.step).at(planned.place.clone())),
+    }
+}
+
+/// Its ids, rights and filter.
+pub(super) fn process(plan: &Plan, pid: i32) -> Result<()> {
+    let status = read_kernel_file(open(pid, "status")?.as_fd(), 1 << 20).or_unable(unable)?;
+    let status = Status(&status);
+    refuse_unless(plan, |step| match step {
+        Step::NoNewPrivileges => status.number("NoNewPrivs:", 16) == Some(1),
+        Step::Seccomp { .. } => status.number("Seccomp:", 16) == Some(2),
+        Step::Identity(identity) => status.is(identity),
+        _ => true,
+    })
+}
+
+fn unable() -> String {
+    "verify the process".to_owned()
+}
+
+fn open(pid: i32, file: &str) -> Result<OwnedFd> {
+    sys::fs::open(&proc(pid, file), O_RDONLY).or_unable(unable)
+}
+
+fn refuse_unless(plan: &Plan, in_force: impl Fn(&Step) -> bool) -> Result<()> {
+    match plan.steps.iter().find(|planned| !in_force(&planned.step)) {
+        None => Ok(()),
+        Some(planned) => Err(Error::not_in_force(&planned.step).at(planned.place.clone())),
+    }
 }
 
 struct Joined<'a> {
