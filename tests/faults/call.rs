@@ -7,9 +7,13 @@ use std::os::unix::fs::FileExt;
 
 /// The `index`th call of the `process`th process, both from 0 on. Processes are numbered as they are born; each has one
 /// thread, so the place is the same every time, whichever of them the kernel lets run first.
+///
+/// Not so of a peer with many threads, where each is at its place when the kernel likes: there it is the `index`th call of
+/// this number, by whichever thread of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) process: usize,
+    pub(crate) number: Option<i64>,
     pub(crate) index: usize,
 }
 
@@ -51,6 +55,7 @@ names! {
     SYS_unshare SYS_fsopen SYS_fsconfig SYS_fsmount SYS_fspick SYS_move_mount SYS_open_tree SYS_mount_setattr
     SYS_statfs SYS_fstatfs SYS_getdents64 SYS_keyctl SYS_add_key SYS_bpf SYS_memfd_create SYS_close_range
     SYS_getrandom SYS_signalfd4 SYS_epoll_create1 SYS_epoll_ctl SYS_epoll_wait SYS_eventfd2 SYS_timerfd_create
+    SYS_epoll_pwait SYS_sched_yield
     SYS_rt_sigaction SYS_rt_sigprocmask SYS_rt_sigreturn SYS_sigaltstack SYS_futex SYS_set_tid_address
     SYS_set_robust_list SYS_rseq SYS_arch_prctl SYS_sched_setaffinity SYS_sched_getaffinity SYS_sched_setattr
     SYS_ioprio_set SYS_personality SYS_set_mempolicy SYS_fsync SYS_ftruncate SYS_fallocate SYS_inotify_init1
@@ -96,7 +101,7 @@ pub(crate) fn string_of(pid: i32, address: u64) -> Option<String> {
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { process, index } = self.place;
+        let Place { process, index, .. } = self.place;
         let who = if process == 0 { "runtime".into() } else { format!("child {process}") };
         write!(f, "{who} #{index} {}", name(self.number))?;
         match &self.path {

@@ -21,6 +21,7 @@ use nix::unistd::Pid;
 use crate::call::{Call, Place, path_argument, string_of};
 use crate::harness::{hold, release, spawn_held, text};
 use crate::holds::Held;
+use crate::places::Places;
 use crate::whole::patience;
 
 /// What becomes of one call.
@@ -103,7 +104,6 @@ fn spawn_traced(cmd: &mut Command) -> Pid {
 #[derive(Default)]
 struct Tracee {
     process: usize,
-    index: usize,
     /// Between a call's entry and its exit.
     in_call: bool,
     /// Its first stop is that of the tracer's own SIGSTOP.
@@ -115,8 +115,9 @@ struct Tracer {
     at: Option<(Place, Act)>,
     watch: bool,
     tracees: BTreeMap<Pid, Tracee>,
-    born: usize,
+    places: Places,
     code: Option<i32>,
+    ended: Option<Instant>,
     calls: Vec<Call>,
     held: Vec<Held>,
     hit: Option<Call>,
@@ -137,10 +138,19 @@ impl Tracer {
             | Options::PTRACE_O_TRACEVFORK
             | Options::PTRACE_O_TRACEEXEC;
         ptrace::setoptions(main, options).unwrap();
-        let tracees = BTreeMap::from([(main, Tracee::default())]);
-        let (calls, held) = (vec![], vec![]);
-        let this =
-            Self { main, at, watch, tracees, born: 1, code: None, calls, held, hit: None, hung: false };
+        let this = Self {
+            main,
+            at,
+            watch,
+            tracees: BTreeMap::from([(main, Tracee::default())]),
+            places: Places::of(main),
+            code: None,
+            ended: None,
+            calls: vec![],
+            held: vec![],
+            hit: None,
+            hung: false,
+        };
         this.resume(main, None);
         this
     }
@@ -163,11 +173,12 @@ impl Tracer {
     /// None: the command has ended, and there is nothing more to see.
     fn next(&self) -> Option<WaitStatus> {
         let mine = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
-        if self.code.is_none() {
+        let Some(ended) = self.ended else {
             return Some(waitpid(None, Some(mine)).unwrap());
-        }
+        };
         let end = Instant::now() + if self.hit.is_some() { Duration::ZERO } else { IDLE };
-        while !self.tracees.is_empty() {
+        // A peer's scheduler may never be idle.
+        while !self.tracees.is_empty() && ended.elapsed() < patience() {
             match waitpid(None, Some(mine | WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) => {
                     // One that has not come to its first stop cannot be let go yet.
@@ -197,11 +208,10 @@ impl Tracer {
     }
 
     fn meet(&mut self, pid: Pid) -> &mut Tracee {
-        let born = &mut self.born;
+        let places = &mut self.places;
         self.tracees.entry(pid).or_insert_with(|| {
             hold(pid.as_raw());
-            *born += 1;
-            Tracee { process: *born - 1, is_new: true, ..Tracee::default() }
+            Tracee { process: places.process(pid), is_new: true, ..Tracee::default() }
         })
     }
 
@@ -224,9 +234,7 @@ impl Tracer {
 
     fn event(&mut self, pid: Pid, event: i32) {
         if event == libc::PTRACE_EVENT_EXEC {
-            // A program of the container's, or a hook; init's own is a sealed copy, as the command's may be.
-            let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-            if pid != self.main && !exe.starts_with("/memfd:tare-init (deleted)") {
+            if !self.places.is_own_program(pid) {
                 return self.let_go(pid);
             }
         } else if let Ok(child) = ptrace::getevent(pid) {
@@ -239,7 +247,7 @@ impl Tracer {
         self.tracees.remove(&pid);
         release(pid.as_raw());
         if pid == self.main {
-            self.code = Some(code);
+            (self.code, self.ended) = (Some(code), Some(Instant::now()));
         }
     }
 
@@ -247,15 +255,15 @@ impl Tracer {
         let tracee = self.meet(pid);
         tracee.in_call = !tracee.in_call;
         if tracee.in_call {
-            let place = Place { process: tracee.process, index: tracee.index };
-            tracee.index += 1;
+            let process = tracee.process;
             // An error: killed meanwhile.
-            let _ = self.entry(pid, place);
+            let _ = self.entry(pid, process);
         }
         self.pass(pid, None);
     }
 
-    fn entry(&mut self, pid: Pid, place: Place) -> nix::Result<()> {
+    fn entry(&mut self, pid: Pid, process: usize) -> nix::Result<()> {
+        let place = self.places.next(process, pid)?;
         let chosen = self.at.filter(|at| at.0 == place);
         if chosen.is_none() && self.at.is_some() {
             return Ok(());

@@ -8,14 +8,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Container, left};
-use crate::whole::patience;
+use crate::peers::leaving;
 
 /// What is still there after as long as a command may take; and how long it took to go.
 pub(crate) fn what_stays(c: &Container) -> (Vec<String>, Duration) {
     let began = Instant::now();
     loop {
         let left = left(&c.id, &c.state_root());
-        if left.is_empty() || began.elapsed() > patience() {
+        if left.is_empty() || began.elapsed() > leaving() {
             return (left, began.elapsed());
         }
         std::thread::sleep(Duration::from_millis(2));

@@ -22,6 +22,8 @@ mod kills;
 mod left;
 mod matrix;
 mod noops;
+mod peers;
+mod places;
 mod points;
 mod races;
 mod report;

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::whole::patience;
 
 /// The last line of a whole report.
 pub(crate) const END: &str = "the end of the report";
@@ -68,6 +71,18 @@ impl Report {
             from.difference(without).map(|l| format!("{sign}{l}")).collect::<Vec<_>>().join("; ")
         };
         (self != other).then(|| lines("+", &sets[0], &sets[1]) + " " + &lines("-", &sets[1], &sets[0]))
+    }
+}
+
+/// The text once its last line has come: a program goes on when the command has returned.
+pub(crate) fn whole(text: &impl Fn() -> String) -> String {
+    let end = Instant::now() + patience();
+    loop {
+        let text = text();
+        if text.contains(END) || Instant::now() > end {
+            return text;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The container of most of these tests.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::json;
 
 use crate::harness::Container;
@@ -11,6 +13,9 @@ pub(crate) fn rich() -> Container {
     std::fs::write(c.path("file"), "text\n").unwrap();
     std::fs::create_dir_all(c.rootfs("mnt")).unwrap();
     std::fs::write(c.rootfs("mnt/file"), "").unwrap();
+    // runc gives a tmpfs the mode of the directory it covers, whatever the config says.
+    std::fs::create_dir(c.rootfs("tmp")).unwrap();
+    std::fs::set_permissions(c.rootfs("tmp"), PermissionsExt::from_mode(0o1770)).unwrap();
     let file = c.path("file");
     let sets = json!(["CAP_KILL", "CAP_NET_BIND_SERVICE"]);
     let device = json!({ "path": "/dev/own", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640 });

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Container, Output, Running};
+use crate::harness::{Container, Output, Running, is_tare};
 use crate::inject::Traced;
 use crate::left::{files, what_stays};
-use crate::report::{END, Report, script};
+use crate::peers;
+use crate::report::{Report, script, whole};
 use crate::tally::{Bad, Tally};
 use crate::whole::{light, patience};
 
@@ -83,7 +84,7 @@ impl Subject {
     }
 
     pub(crate) fn on(&self, verb: &str, flags: &[&str]) -> Output {
-        Running::spawn(light(&self.c.on(verb, flags))).wait()
+        peers::finish(light(&self.c.on(verb, flags)))
     }
 
     pub(crate) fn command(&mut self) -> Command {
@@ -157,7 +158,7 @@ impl Subject {
         }
         if done.hung || done.took > patience() {
             bad(Bad::Hung, &format!("{:?}", done.took));
-        } else if done.code < 0 || done.code == 101 || err.contains("panicked") {
+        } else if done.code < 0 || done.code == 101 || peers::has_panicked(&err) {
             bad(Bad::Panicked, "");
         } else if !ok && done.code != 137 && err.trim().is_empty() {
             // 137: what it waited for was killed.
@@ -180,13 +181,14 @@ impl Subject {
             bad(Bad::Left, &format!("files: {more:?}"));
         }
         let reusable = !matches!(self.verb, Create | Start | Run | Delete);
-        if !(reusable && self.status().is_some_and(|s| s == "running" || s == "paused")) {
+        if tally.is_bad_now() || !(reusable && self.status().is_some_and(|s| s == "running" || s == "paused"))
+        {
             self.clear(what, tally);
         }
     }
 
     fn no_process_more(&self, bad: &mut impl FnMut(Bad, &str)) {
-        let end = Instant::now() + patience();
+        let end = Instant::now() + peers::leaving();
         let running = loop {
             let running = crate::harness::processes(&self.c.id);
             if running.len() <= 1 || Instant::now() > end {
@@ -208,8 +210,11 @@ impl Subject {
         let (left, time) = what_stays(&self.c);
         tally.lived(time);
         if !left.is_empty() {
-            tally.bad(Bad::Left, format!("{what}: after delete --force: {left:?}"));
+            tally.bad(Bad::Stays, format!("{what}: after delete --force: {left:?}"));
             let _ = self.on("delete", &["--force"]);
+        }
+        if !is_tare() {
+            peers::scrub(&self.c, &self.files);
         }
     }
 
@@ -277,17 +282,5 @@ impl Subject {
     fn is_there(&self) -> Option<String> {
         let (left, _) = what_stays(&self.c);
         (!left.is_empty()).then(|| format!("{left:?}"))
-    }
-}
-
-/// The text once its last line has come: a program goes on when the command has returned.
-fn whole(text: &impl Fn() -> String) -> String {
-    let end = Instant::now() + patience();
-    loop {
-        let text = text();
-        if text.contains(END) || Instant::now() > end {
-            return text;
-        }
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
