@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Writes the planned values, and takes them back when an update of a running container fails half-way.
 
+use std::time::Duration;
+
 use super::dir::Dir;
 use super::{Cgroup, devices, systemd};
 use crate::error::{Error, Result, While};
 use crate::plan::cgroup::{Devices, Invalid, Limits, Missing, Write, no_cgroup};
-use crate::sys::Errno;
+use crate::sys::{self, Errno};
 
 /// In order. A value that the kernel refuses because of an old one of its neighbour (period and quota,
 /// memory and memory+swap) is written again after that one.
@@ -31,13 +33,26 @@ pub(super) fn apply<'w>(cgroup: &Cgroup, writes: impl Iterator<Item = &'w Write>
 type Failed<'w> = (&'w str, Errno);
 
 fn put<'w>(dir: &Dir, write: &'w Write) -> std::result::Result<(), Failed<'w>> {
-    match (dir.write(&write.file, &write.value), &write.missing) {
+    match (write_patiently(dir, write), &write.missing) {
         (Err(Errno::ENOENT), Missing::Skip) => Ok(()),
         (Err(Errno::ENOENT), Missing::Instead { file, value }) => {
             dir.write(file, value).map_err(|e| (&**file, e))
         }
         (result, _) => result.map_err(|e| (&*write.file, e)),
     }
+}
+
+/// v1: memory is charged 64 pages at a time, and what of them is unused counts until each processor has come to give its
+/// own back, which is asked of them and not waited for (mm/memcontrol.c, drain_all_stock): EBUSY, for a limit above the use.
+fn write_patiently(dir: &Dir, write: &Write) -> sys::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(1);
+    for _ in 0..20 {
+        match dir.write(&write.file, &write.value) {
+            Err(Errno::EBUSY) if write.controller == "memory" => std::thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+    dir.write(&write.file, &write.value)
 }
 
 fn explain(dir: &Dir, write: &Write, (file, errno): Failed<'_>) -> Error {

@@ -93,10 +93,14 @@ impl Made<'_> {
         self.unified.take()
     }
 
-    /// Everything that `linux.resources` asks for.
+    /// `linux.resources.devices`.
+    pub fn restrict_devices(&self) -> Result<()> {
+        devices::set(&self.cgroup, &self.plan.limits)
+    }
+
+    /// Everything else that `linux.resources` asks for.
     pub fn limit(&self) -> Result<()> {
         let limits = &self.plan.limits;
-        devices::set(&self.cgroup, limits)?;
         limit::check_usage(&self.cgroup, limits)?;
         limit::apply(&self.cgroup, limits.writes.iter().filter(|write| write.stage == Stage::Limit))
     }

@@ -176,6 +176,7 @@ fn the_kernel_shows_the_limits_of_v1() {
     });
     let case = Case::new(&host, resources);
     let made = make(&case.plan).unwrap();
+    made.restrict_devices().unwrap();
     made.limit().unwrap();
     let expected = [
         ("memory", "memory.limit_in_bytes", "33554432"),
@@ -208,6 +209,7 @@ fn a_process_joins_by_itself_and_is_killed_and_nothing_is_left() {
     for host in [v1(), v2()].into_iter().flatten() {
         let case = Case::new(&host, json!({}));
         let made = make(&case.plan).unwrap();
+        made.restrict_devices().unwrap();
         made.limit().unwrap();
         let process = Process::start(&made.cgroup().join().unwrap(), || {});
         process.is_in(&case.name, host.hierarchies.len());
@@ -410,6 +412,7 @@ fn a_rootless_caller_without_rights_goes_on_without_limits_only() {
         case.plan.limits.devices_optional = true;
         let made = make(&case.plan).unwrap();
         assert_eq!(made.cgroup().dirs.len(), case.plan.places.len() - 1);
+        made.restrict_devices().unwrap();
         made.limit().unwrap();
         drop(made);
         case.plan.limits.writes = planned(&host, "/x", json!({ "pids": { "limit": 5 } })).limits.writes;
@@ -486,6 +489,7 @@ fn an_update_finds_the_order_that_the_kernel_takes_and_is_taken_back() {
     let small = limited(16 << 20, 32 << 20, 10_000, 100_000);
     let case = Case::new(&host, small.clone());
     let made = make(&case.plan).unwrap();
+    made.restrict_devices().unwrap();
     made.limit().unwrap();
     let cgroup = made.cgroup();
     let shown = || {
@@ -546,6 +550,7 @@ fn devices_are_shut_unless_a_rule_opens_them() {
     for host in [v1(), v2()].into_iter().flatten() {
         let case = Case::new(&host, json!({}));
         let made = make(&case.plan).unwrap();
+        made.restrict_devices().unwrap();
         made.limit().unwrap();
         let paths = [c"/dev/null", c"/dev/kmsg", c"/dev/urandom"];
         assert_eq!(tries(&made.cgroup().join().unwrap(), paths), "yny", "{:?}", host.version);
@@ -575,6 +580,7 @@ fn an_oom_kill_is_counted() {
     let Some(host) = v1() else { return };
     let case = Case::new(&host, json!({ "memory": { "limit": 16 << 20, "swap": 16 << 20 } }));
     let made = make(&case.plan).unwrap();
+    made.restrict_devices().unwrap();
     made.limit().unwrap();
     assert_eq!(made.cgroup().oom_kills(), 0);
     // tail keeps what it reads until a line ends, and here none does.

@@ -75,6 +75,7 @@ pub(super) struct Hooks<'a, 'p> {
     resctrl: Option<&'a Group>,
     agent: Option<&'a Agent>,
     new_pid_namespace: bool,
+    restricted: bool,
     limited: bool,
     container: &'a Locked,
     /// The phase that a start ends in, and the state that is to be recorded then.
@@ -100,6 +101,7 @@ impl<'a, 'p> Hooks<'a, 'p> {
             resctrl,
             agent: plan.seccomp_agent.as_ref(),
             new_pid_namespace,
+            restricted: false,
             limited: false,
             container,
             phase,
@@ -111,20 +113,26 @@ impl<'a, 'p> Hooks<'a, 'p> {
         self.cgroups
     }
 
-    /// From here on `state` and `delete` know init. The state as it is recorded.
-    pub(super) fn commit(&mut self) -> Result<State> {
+    /// Init is ready. From here on `state` and `delete` know it. The state as it is recorded.
+    pub(super) fn commit(&mut self, child: &Child) -> Result<State> {
+        self.limit(child)?;
         let (state, pending) = self.record.take().ok_or_else(|| Error::new("init broke the protocol"))?;
         self.container.publish(pending)?;
         Ok(state)
     }
 
-    /// Last of all, so that a tight limit need not hold what init needs; but hooks of the runtime may
-    /// count on the limits.
     pub(super) fn into_made(self) -> Made<'p> {
         self.made
     }
 
+    fn restrict_devices(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.restricted, true) { Ok(()) } else { self.made.restrict_devices() }
+    }
+
+    /// Last of all, so that a tight limit need not hold what init needs, and while it stands still, as what it charges
+    /// meanwhile is in the way of a lower limit (EBUSY); but hooks of the runtime may count on the limits.
     fn limit(&mut self, child: &Child) -> Result<()> {
+        self.restrict_devices()?;
         if !self.limited {
             self.limited = true;
             self.made.limit()?;
@@ -192,10 +200,10 @@ impl spawn::Host for Hooks<'_, '_> {
         }
     }
 
-    fn in_place(&mut self, child: &Child) -> Result<()> {
+    fn in_place(&mut self) -> Result<()> {
         timings::mark("answer init until all is in place");
-        self.limit(child)?;
-        timings::mark("set the limits");
+        self.restrict_devices()?;
+        timings::mark("restrict devices");
         Ok(())
     }
 

@@ -172,8 +172,8 @@ pub(super) fn launch(
             }
             if hooks.cgroups() == Cgroups::Failed { error } else { in_init(error) }
         })?;
-        state = hooks.commit()?;
-        timings::mark("record init");
+        state = hooks.commit(&child)?;
+        timings::mark("set the limits and record init");
         announce(options, &child)?;
         let master = console.kept.as_ref().map(spawn::receive_master).transpose()?;
         let notify = if mode == Mode::Create { None } else { notify::bind(&container)? };

@@ -32,7 +32,7 @@ pub(super) fn until_ready(plan: &Plan, fds: &[OwnedFd], child: &Child, host: &mu
             Some(Report::Mount { fd, step }) => map_ids(plan, fds, child, fd, step)?,
             Some(Report::InPlace { absent }) => {
                 verify::surroundings(plan, fds, child.pid, absent, host)
-                    .and_then(|()| host.in_place(child))
+                    .and_then(|()| host.in_place())
                     .map_err(|error| said_by_init(error, plan, child))?;
                 in_place = true;
                 continue;

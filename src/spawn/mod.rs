@@ -87,7 +87,7 @@ pub trait Host {
     ///
     /// # Errors
     /// The start is given up.
-    fn in_place(&mut self, _child: &Child) -> Result<()> {
+    fn in_place(&mut self) -> Result<()> {
         Ok(())
     }
     /// Where the process has to be once it is ready.

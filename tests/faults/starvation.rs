@@ -94,6 +94,18 @@ fn of_processes_and_memory() {
     }
 }
 
+/// What the kernel has charged in advance is no reason to refuse it: before, every tenth start or so failed.
+#[test]
+fn a_limit_above_the_use_is_set() {
+    only_tare!("runc needs more memory than this");
+    for _ in 0..20 {
+        let c = Container::new().config_of(192);
+        let out = finish(light(&c.on("run", &[])));
+        assert!(!out.stderr().contains("unable to set memory limit"), "{}", out.stderr());
+        works_or_says_why(&c, "192 KiB", &out);
+    }
+}
+
 impl Container {
     fn config_of(&self, kib: u64) -> Self {
         Self::new().set("/linux/resources/memory", json!({ "limit": kib << 10 }))
