@@ -156,7 +156,11 @@ pub fn start(plan: &Plan, materials: Materials<'_>, host: &mut impl Host) -> Res
     }
     if work.joins {
         let tasks = host.tasks()?;
-        child.channel.lend(&tasks).or_unable(|| "give init its cgroups".into())?;
+        match child.channel.lend(&tasks) {
+            // It has ended, and said why.
+            Err(Errno::EPIPE) => {}
+            lent => lent.or_unable(|| "give init its cgroups".into())?,
+        }
         sys::close::close_all(tasks);
     }
     host.born(&child)?;

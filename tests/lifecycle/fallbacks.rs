@@ -253,6 +253,19 @@ fn without_fchmodat2() {
     is_the_same(&[libc::SYS_fchmodat2], container);
 }
 
+/// Init says why, though the parent would give it its cgroups meanwhile.
+#[test]
+fn a_network_namespace_that_cannot_be_made() {
+    only_tare!("runc makes all of them with another call");
+    let c = container();
+    let out = finish(without(&[libc::SYS_unshare], c.on("run", &[])));
+    out.fails(
+        1,
+        "unable to make a new network namespace (config.json: /linux/namespaces): function not implemented",
+    );
+    assert_eq!(c.left(), [""; 0]);
+}
+
 /// A call that is not there is asked for once, not once a mount: each process of tare's has its own trace.
 #[test]
 fn newer_calls_are_asked_for_once() {
