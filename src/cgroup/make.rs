@@ -18,8 +18,6 @@ use crate::sys::{self, Errno};
 pub struct Made<'p> {
     pub(super) plan: &'p CgroupPlan,
     pub(super) cgroup: Cgroup,
-    /// What init is born in.
-    unified: Option<OwnedFd>,
     /// Directories that were not there: the hierarchy's index and the path below its mount, parents first.
     created: RefCell<Vec<(usize, String)>>,
     /// The unit was asked for: from here on it is ours to stop.
@@ -39,24 +37,25 @@ pub fn refuse_used(plan: &CgroupPlan) -> Result<()> {
     }
 }
 
-/// All that init needs to be born: the v2 cgroup. The others can be made while it is (`add_v1`).
-pub fn create(plan: &CgroupPlan) -> Result<Made<'_>> {
+/// All that init needs to be born: the v2 cgroup, whose directory is for clone3(2) with CLONE_INTO_CGROUP. The others can be
+/// made while it is (`add_v1`).
+pub fn create(plan: &CgroupPlan) -> Result<(Made<'_>, Option<OwnedFd>)> {
     let unit = plan.unit.as_ref().map(|unit| unit.unit.clone());
     let cgroup = Cgroup { dirs: Vec::with_capacity(plan.places.len()), unit };
     let created = RefCell::new(Vec::new());
-    let mut made = Made { plan, cgroup, unified: None, created, started: Cell::new(false) };
+    let mut made = Made { plan, cgroup, created, started: Cell::new(false) };
     if plan.unit.is_some() {
         let dirs =
             plan.places.iter().map(|place| Dir::new(&place.controllers, &place.mount, &place.relative));
         made.cgroup.dirs.extend(dirs);
-        return Ok(made);
+        return Ok((made, None));
     }
     made.add_all(Place::is_unified)?;
     if plan.is_v2() {
         made.apply_first()?;
     }
-    made.unified = made.cgroup.birth_place()?;
-    Ok(made)
+    let birth_place = made.cgroup.birth_place()?;
+    Ok((made, birth_place))
 }
 
 impl Made<'_> {
@@ -86,11 +85,6 @@ impl Made<'_> {
 
     pub fn cgroup(&self) -> &Cgroup {
         &self.cgroup
-    }
-
-    /// The v2 directory, for clone3(2) with CLONE_INTO_CGROUP.
-    pub fn take_birth_place(&mut self) -> Option<OwnedFd> {
-        self.unified.take()
     }
 
     /// `linux.resources.devices`.
@@ -279,7 +273,6 @@ impl Made<'_> {
 
 impl Drop for Made<'_> {
     fn drop(&mut self) {
-        self.unified = None;
         if self.started.get() {
             // The state still names the unit for `delete`.
             let _ = self.cgroup.stop_unit();

@@ -519,7 +519,7 @@ fn an_update_finds_the_order_that_the_kernel_takes_and_is_taken_back() {
 /// not" and anything else.
 /// As a start does, all at once.
 fn make(plan: &CgroupPlan) -> Result<Made<'_>> {
-    let mut made = create(plan)?;
+    let (mut made, _) = create(plan)?;
     if plan.has_v1() {
         made.add_v1()?;
     }

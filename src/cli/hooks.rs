@@ -10,7 +10,7 @@ use oci_spec::runtime::{Hook, Spec};
 use super::agent;
 use super::document::document;
 use crate::cgroup::{Cgroup, Join, Made, resctrl};
-use crate::container::{Locked, Pending, Phase, ProcessRef, State, Status};
+use crate::container::{Locked, Pending, ProcessRef, State, Status};
 use crate::error::{Error, Result};
 use crate::log;
 use crate::plan::resctrl::Group;
@@ -69,6 +69,7 @@ pub(super) enum Cgroups {
 /// The parent's side of a start.
 pub(super) struct Hooks<'a, 'p> {
     spec: &'a Spec,
+    /// As it is to be recorded once init is ready.
     state: State,
     made: Made<'p>,
     cgroups: Cgroups,
@@ -78,9 +79,7 @@ pub(super) struct Hooks<'a, 'p> {
     restricted: bool,
     limited: bool,
     container: &'a Locked,
-    /// The phase that a start ends in, and the state that is to be recorded then.
-    phase: Phase,
-    record: Option<(State, Pending)>,
+    record: Option<Pending>,
 }
 
 impl<'a, 'p> Hooks<'a, 'p> {
@@ -89,7 +88,7 @@ impl<'a, 'p> Hooks<'a, 'p> {
         state: State,
         (made, resctrl): (Made<'p>, Option<&'a Group>),
         plan: &'a Plan,
-        (container, phase): (&'a Locked, Phase),
+        container: &'a Locked,
     ) -> Hooks<'a, 'p> {
         let new_pid_namespace = plan.clone & libc::CLONE_NEWPID as u64 != 0;
         let cgroups = if made.plan().has_v1() { Cgroups::Awaited } else { Cgroups::Made };
@@ -104,7 +103,6 @@ impl<'a, 'p> Hooks<'a, 'p> {
             restricted: false,
             limited: false,
             container,
-            phase,
             record: None,
         }
     }
@@ -116,9 +114,9 @@ impl<'a, 'p> Hooks<'a, 'p> {
     /// Init is ready. From here on `state` and `delete` know it. The state as it is recorded.
     pub(super) fn commit(&mut self, child: &Child) -> Result<State> {
         self.limit(child)?;
-        let (state, pending) = self.record.take().ok_or_else(|| Error::new("init broke the protocol"))?;
+        let pending = self.record.take().ok_or_else(|| Error::new("init broke the protocol"))?;
         self.container.publish(pending)?;
-        Ok(state)
+        Ok(std::mem::take(&mut self.state))
     }
 
     pub(super) fn into_made(self) -> Made<'p> {
@@ -157,15 +155,13 @@ impl spawn::Host for Hooks<'_, '_> {
     }
 
     fn born(&mut self, child: &Child) -> Result<()> {
-        let init = Some(ProcessRef::of(child.pid)?);
-        let mut state = State { init, phase: self.phase, ..self.state.clone() };
+        self.state.init = Some(ProcessRef::of(child.pid)?);
         if self.made.plan().optional
-            && let Some(record) = &mut state.cgroup
+            && let Some(record) = &mut self.state.cgroup
         {
             record.paths = self.made.cgroup().paths();
         }
-        let pending = self.container.prepare(&state)?;
-        self.record = Some((state, pending));
+        self.record = Some(self.container.prepare(&self.state)?);
         timings::mark("prepare the record of init");
         Ok(())
     }

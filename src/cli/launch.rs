@@ -152,11 +152,11 @@ pub(super) fn launch(
     let spec = bundle.spec.value;
     let started = record(&container, &bundle.config, &state).and_then(|()| {
         // What another has there is not ours to remove.
-        let mut made = cgroup::create(&cgroup).inspect_err(|_| state.cgroup = None)?;
-        let birth_place = made.take_birth_place();
+        let (made, birth_place) = cgroup::create(&cgroup).inspect_err(|_| state.cgroup = None)?;
         let phase = if mode == Mode::Create { Phase::Created } else { Phase::Running };
         let given = (made, resctrl.as_ref());
-        let mut hooks = Hooks::new(&spec, state.clone(), given, &plan, (&container, phase));
+        let ready = State { phase, ..state.clone() };
+        let mut hooks = Hooks::new(&spec, ready, given, &plan, &container);
         let fifo = (mode == Mode::Create).then(|| container.fifo_make().and_then(|()| container.fifo_open()));
         let materials = Materials {
             cgroup: birth_place.as_ref().map(AsFd::as_fd),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What init is, read back from outside: what is around it while it goes on, itself once it is ready. A call that an outer filter or a bug turned into nothing must
-//! not start a container. One read of a file in /proc tells of many.
+//! What init is, read back from outside: what is around it while it goes on, itself once it is ready. A call that an
+//! outer filter or a bug turned into nothing must not start a container. One read of a file in /proc tells of many.
 
 mod mounts;
 #[cfg(fuzzing)]
@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::Host;
 use crate::error::{Error, Result, While};
 use crate::plan::Plan;
-use crate::step::{CapPlan, Identity, Slot, Step};
+use crate::step::{CapPlan, Identity, Planned, Slot, Step};
 use crate::sys;
 use crate::sys::fs::{CWD, O_RDONLY, Stat, read_kernel_file};
 use crate::sys::process::{NEWNET, NEWTIME};
@@ -50,10 +50,7 @@ pub(super) fn surroundings(
         return Ok(());
     }
     let mountinfo = open(pid, "mountinfo")?;
-    match wanted.compare(mountinfo.as_fd(), pid, absent).or_unable(unable)? {
-        None => Ok(()),
-        Some(planned) => Err(Error::not_in_force(&planned.step).at(planned.place.clone())),
-    }
+    refuse(wanted.compare(mountinfo.as_fd(), pid, absent).or_unable(unable)?)
 }
 
 /// Its ids, rights and filter.
@@ -77,10 +74,11 @@ fn open(pid: i32, file: &str) -> Result<OwnedFd> {
 }
 
 fn refuse_unless(plan: &Plan, in_force: impl Fn(&Step) -> bool) -> Result<()> {
-    match plan.steps.iter().find(|planned| !in_force(&planned.step)) {
-        None => Ok(()),
-        Some(planned) => Err(Error::not_in_force(&planned.step).at(planned.place.clone())),
-    }
+    refuse(plan.steps.iter().find(|planned| !in_force(&planned.step)))
+}
+
+fn refuse(bad: Option<&Planned>) -> Result<()> {
+    bad.map_or(Ok(()), |planned| Err(Error::not_in_force(&planned.step).at(planned.place.clone())))
 }
 
 struct Joined<'a> {
