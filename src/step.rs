@@ -73,6 +73,12 @@ pub enum Step {
         propagation: u64,
         depth: Depth,
     },
+    /// A new mount namespace: not of the caller's very many mounts, but of the kernel's few (`host::crowd`). `cgroups`:
+    /// those of the host will be asked for there.
+    KernelsMounts {
+        slot: Slot,
+        cgroups: bool,
+    },
     OpenRoot {
         path: CString,
         from: Option<Slot>,

@@ -12,7 +12,7 @@ use crate::sys;
 use crate::sys::Errno;
 use crate::sys::fs::{CGROUP1_MAGIC, CGROUP2_MAGIC, O_RDONLY};
 
-const ROOT: &str = "/sys/fs/cgroup";
+pub const ROOT: &str = "/sys/fs/cgroup";
 const FILE_LIMIT: usize = 16 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod cgroup;
+mod crowd;
 pub mod resctrl;
 pub mod systemd;
 pub mod user;
@@ -29,6 +30,8 @@ pub struct Host {
     pub privileged: bool,
     /// Where procfs and sysfs are mounted; only read for --no-pivot.
     pub kernel_mounts: Vec<CString>,
+    /// On a host of very many mounts: the mount namespace to start from instead of a copy; only looked up where asked for.
+    pub kernels_mounts: Option<CString>,
     pub cgroups: cgroup::Cgroups,
 }
 
@@ -39,17 +42,22 @@ pub struct Questions {
     pub kernel: bool,
     pub selinux: bool,
     pub resctrl: bool,
+    pub crowd: bool,
 }
 
 impl Host {
     pub fn read(questions: Questions) -> Result<Host> {
+        let in_user_namespace = user::in_user_namespace()?;
+        let privileged = sys::cred::effective_uid() == 0;
+        let crowd = questions.crowd && privileged && !in_user_namespace;
         Ok(Host {
             kernel: if questions.kernel { kernel_version() } else { (0, 0) },
             selinux: questions.selinux && selinux(),
             resctrl: if questions.resctrl { resctrl::read()? } else { None },
-            in_user_namespace: user::in_user_namespace()?,
-            privileged: sys::cred::effective_uid() == 0,
+            in_user_namespace,
+            privileged,
             kernel_mounts: if questions.no_pivot { mounts_of(&["proc", "sysfs"])? } else { Vec::new() },
+            kernels_mounts: if crowd { crowd::kernels_namespace() } else { None },
             cgroups: cgroup::read()?,
         })
     }

@@ -64,6 +64,8 @@ struct Init<'p> {
     exec: Exec,
     /// The container's root, from `OpenRoot` on.
     root: Option<OwnedFd>,
+    /// Without a view of the host's mounts: its cgroups.
+    cgroups: Option<OwnedFd>,
     /// A /proc of our own, that no mount of the container's can reach.
     proc: Option<OwnedFd>,
     /// The host's /dev/null and an empty read-only directory, to mask with.
@@ -107,6 +109,7 @@ pub fn run(mut work: Work, given: Given, channel: InitEnd) -> ! {
         times: given.times.as_ref(),
         first_brief,
         root: None,
+        cgroups: None,
         proc: None,
         null: None,
         empty: None,
@@ -181,6 +184,7 @@ impl<'p> Init<'p> {
 
             Step::SetPropagation { propagation, depth } => self.set_propagation(*propagation, *depth),
             Step::PrivateRootParent { path } => self.private_root_parent(path),
+            Step::KernelsMounts { slot, cgroups } => self.copy_kernels_mounts(*slot, *cgroups),
             Step::OpenRoot { path, from } => self.open_root(path, *from),
             Step::Mount(mount) => self.mount(mount),
             Step::Bind(bind) => self.bind(bind),
@@ -253,7 +257,7 @@ impl<'p> Init<'p> {
     /// Ten thousand mounts must not run into the limit of open files.
     fn sweep(&self) {
         const MANY: i32 = 64;
-        let own = [&self.root, &self.proc, &self.null, &self.empty, &self.terminal, &self.dev];
+        let own = [&self.root, &self.cgroups, &self.proc, &self.null, &self.empty, &self.terminal, &self.dev];
         let mut kept = own.map(|fd| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd));
         Brief::sweep(self.first_brief, MANY, &mut kept);
     }

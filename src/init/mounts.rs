@@ -139,8 +139,8 @@ impl Init<'_> {
         if let [only] = tree.hierarchies.as_slice()
             && only.name.is_empty()
         {
-            let own = match (self.open_source(&only.path, Depth::One), &only.otherwise) {
-                (Err(Errno::ENOENT), Some(other)) => self.open_source(other, Depth::One)?,
+            let own = match (self.open_cgroup(&only.path), &only.otherwise) {
+                (Err(Errno::ENOENT), Some(other)) => self.open_cgroup(other)?,
                 (own, _) => own?,
             };
             set(own.as_fd(), Depth::One, &tree.attr)?;
@@ -161,7 +161,10 @@ impl Init<'_> {
         fs::fchdir(top.as_fd())?;
         for dir in &tree.hierarchies {
             fs::mkdirat(fs::CWD, &dir.name, 0o755)?;
-            let bind = |path| mount::mount(Some(path), &dir.name, None, libc::MS_BIND, None);
+            let bind = |path: &CStr| match self.cgroups {
+                None => mount::mount(Some(path), &dir.name, None, libc::MS_BIND, None),
+                Some(_) => mount::move_mount_at(self.open_cgroup(path)?.as_fd(), top.as_fd(), &dir.name),
+            };
             match (bind(&dir.path), &dir.otherwise) {
                 (Err(Errno::ENOENT), Some(other)) => bind(other)?,
                 (bound, _) => bound?,

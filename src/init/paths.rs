@@ -45,7 +45,7 @@ impl Init<'_> {
     fn mask_file(&mut self, target: BorrowedFd<'_>) -> Done {
         let null = match self.null.take() {
             Some(null) => null,
-            None => open_null()?,
+            None => open_null(c"/dev/null")?,
         };
         let mask = bind_of(null.as_fd(), target);
         self.null = Some(null);
@@ -95,8 +95,8 @@ fn existing(root: BorrowedFd<'_>, path: &InRoot) -> Result<Option<Brief>> {
     }
 }
 
-fn open_null() -> Done<OwnedFd> {
-    let null = fs::open(c"/dev/null", O_PATH)?;
+pub(super) fn open_null(path: &CStr) -> Done<OwnedFd> {
+    let null = fs::open(path, O_PATH)?;
     let stat = fs::fstat(null.as_fd())?;
     in_force(stat.is(S_IFCHR) && stat.rdev == fs::makedev(1, 3))?;
     Ok(null)

@@ -4,12 +4,16 @@
 use std::ffi::CStr;
 use std::os::fd::AsFd;
 
-use super::{Done, Init, mounts, old_mount, resolve};
+use super::{Done, Init, mounts, old_mount, paths, resolve};
 use crate::step::{InRoot, Slot};
 use crate::sys::close::Brief;
 use crate::sys::fs::{self, CWD, O_DIRECTORY, O_PATH};
 use crate::sys::mount::{self, Attr, Depth};
+use crate::sys::process::NEWNS;
 use crate::sys::{self, Errno};
+
+/// Where the host has its cgroups, wherever it has been asked for them.
+const CGROUPS: &CStr = c"/sys/fs/cgroup";
 
 impl Init<'_> {
     /// Of "/": the host's mounts at first, the container's once the root is switched.
@@ -41,6 +45,25 @@ impl Init<'_> {
             }
         }
         Err(Errno::ELOOP.into())
+    }
+
+    /// What the host's paths lead to is out of sight then: its cgroups come along, over the devtmpfs that is "/" there, and
+    /// /dev/null is found in that.
+    pub(super) fn copy_kernels_mounts(&mut self, kernels: Slot, cgroups: bool) -> Done {
+        let cgroups = if cgroups { Some(mount::clone_tree(CWD, CGROUPS, Depth::Tree)?) } else { None };
+        sys::process::setns(self.fd(kernels), NEWNS)?;
+        let theirs = fs::mount_id(c"/")?;
+        sys::process::unshare(NEWNS)?;
+        // Nothing may be mounted in the kernel's own.
+        super::in_force(fs::mount_id(c"/")? != theirs)?;
+        self.null = Some(paths::open_null(c"/null")?);
+        if let Some(cgroups) = &cgroups {
+            let slash = Brief::from(fs::open(c"/", O_PATH | O_DIRECTORY)?);
+            mount::move_mount(cgroups.as_fd(), slash.as_fd())?;
+            mounts::leave_peers(cgroups.as_fd())?;
+        }
+        self.cgroups = cgroups;
+        Ok(())
     }
 
     /// A mount of its own, which pivot_root asks for: a copy of the tree, attached over itself.
@@ -108,6 +131,10 @@ impl Init<'_> {
                 result => result?,
             }
         }
+        if self.cgroups.take().is_some() {
+            // They lie over the old root.
+            mount::unmount_cwd()?;
+        }
         mount::unmount_cwd()?;
         self.switched = true;
         fs::chdir(c"/")?;
@@ -151,6 +178,14 @@ impl Init<'_> {
             }
         }
         Err(super::NOT_IN_FORCE)
+    }
+
+    /// A directory of the host's cgroups.
+    pub(super) fn open_cgroup(&self, path: &CStr) -> sys::Result<Brief> {
+        let Some(all) = &self.cgroups else { return self.open_source(path, Depth::One) };
+        let below = path.to_bytes_with_nul().strip_prefix(CGROUPS.to_bytes());
+        let below = below.and_then(|path| CStr::from_bytes_with_nul(path.strip_prefix(b"/")?).ok());
+        mount::clone_tree(all.as_fd(), below.ok_or(Errno::EXDEV)?, Depth::One).map(Brief::from)
     }
 
     /// A host path, for sources that the caller named.

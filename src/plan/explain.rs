@@ -165,6 +165,9 @@ fn fmt_root(step: &Step, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
         Step::SetPropagation { propagation, .. } => {
             write!(f, "make the mounts {}", propagation_name(*propagation))
         }
+        Step::KernelsMounts { .. } => {
+            write!(f, "copy the kernel's few mounts, not the caller's many")
+        }
         Step::OpenRoot { path, .. } => write!(f, "open the root filesystem {}", text(path)),
         Step::PrivateRootParent { path } => write!(f, "make the mount of {} private", text(path)),
         Step::Mount(fs) => write!(f, "mount {} on {}", text(&fs.kind), fs.target),

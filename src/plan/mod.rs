@@ -5,6 +5,7 @@
 //! The order of every operation of a start stands in this file and nowhere else.
 
 pub mod cgroup;
+mod crowd;
 mod devices;
 pub mod explain;
 mod filter;
@@ -140,6 +141,7 @@ pub fn questions(spec: &Spec, no_pivot: bool) -> Questions {
         kernel: namespaces::hang_on_the_kernel(spec),
         selinux: labels::are_asked_for(spec),
         resctrl: resctrl::is_asked_for(spec),
+        crowd: crowd::can_be_left(spec, no_pivot),
     }
 }
 
@@ -164,7 +166,7 @@ pub fn create(spec: &Spec, options: &Options<'_>, host: &Host, cgroup: &cgroup::
     let world = rootfs::World::of(spec, options, host, &spaces)?;
     rootfs::open(draft, &world)?;
     mounts::add_all(draft, spec, &world, cgroup)?;
-    mounts::add_notify(draft, options)?;
+    mounts::add_notify(draft, options, &world)?;
     devices::add_all(draft, spec, &world)?;
     terminal::allocate(draft, process)?;
     paths::make_working_directory(draft, process)?;

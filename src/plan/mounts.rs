@@ -121,7 +121,7 @@ fn bind(
     let Parsed { attr, tree_attr, .. } = parsed;
     // Without one asked for, a bind mount is private: nothing of the container flows to the host.
     let propagation = parsed.propagation.unwrap_or((libc::MS_PRIVATE, Depth::Tree));
-    let (unnamed, locked, access_time) = inherited(&attr, world.parent_opens);
+    let (unnamed, locked, access_time) = inherited(&attr, world.maps_users);
     draft.add(
         place,
         Step::Bind(BindMount {
@@ -218,7 +218,7 @@ fn source_name(mount: &Mount, kind: &str, place: &str) -> Result<CString> {
 }
 
 /// Made by the kernel out of nothing: read-only is a matter of the mount alone.
-fn is_virtual(kind: &str) -> bool {
+pub(super) fn is_virtual(kind: &str) -> bool {
     matches!(kind, "proc" | "sysfs" | "tmpfs" | "devpts" | "mqueue" | "cgroup" | "cgroup2")
 }
 
@@ -255,12 +255,19 @@ fn cgroups(
 }
 
 /// systemd's notification socket, where the process finds it by NOTIFY_SOCKET.
-pub(super) fn add_notify(draft: &mut Draft, options: &Options<'_>) -> Result<()> {
+pub(super) fn add_notify(draft: &mut Draft, options: &Options<'_>, world: &World) -> Result<()> {
     let Some(dir) = &options.notify_dir else { return Ok(()) };
+    let path = c_string(dir, String::new)?;
+    let source = if world.parent_opens {
+        let request = Request::Tree { path, depth: Depth::Tree, idmap: None, place: String::new() };
+        Source::Opened(draft.request(request))
+    } else {
+        Source::Path(path)
+    };
     draft.add(
         "",
         Step::Bind(BindMount {
-            source: Source::Path(c_string(dir, String::new)?),
+            source,
             target: InRoot(c"run/notify".to_owned()),
             depth: Depth::Tree,
             idmap: None,

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which namespaces are new, joined or the caller's; id maps; time offsets; the names in uts.
 
+use std::ffi::{CStr, CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use oci_spec::runtime::{LinuxIdMapping, LinuxNamespace, Spec};
 
 use super::{Draft, Request, invalid};
 use crate::error::Result;
-use crate::host::Host;
+use crate::host::{Host, cgroup};
 use crate::spec::{c_string, list};
-use crate::step::Step;
+use crate::step::{Slot, Step};
 use crate::sys::process::{NEWCGROUP, NEWIPC, NEWNET, NEWNS, NEWPID, NEWTIME, NEWUSER, NEWUTS};
 
 /// A range of ids, as a line of /proc/PID/uid_map.
@@ -44,6 +46,8 @@ pub(super) struct Namespaces {
     /// The network namespace is made by init. It comes with the clone where it belongs to a new user namespace, where
     /// init is born through others' namespaces, and where the parent moves devices into it.
     early: bool,
+    /// Instead of the caller's, init's mounts are copied from those (`host::crowd`).
+    kernels_mounts: Option<CString>,
 }
 
 impl Namespaces {
@@ -58,6 +62,10 @@ impl Namespaces {
     /// Not the caller's.
     pub(super) fn own(&self, namespace: u64) -> bool {
         self.all() & namespace != 0
+    }
+
+    pub(super) fn kernels_mounts(&self) -> Option<&CStr> {
+        self.kernels_mounts.as_deref()
     }
 
     pub(super) fn user(&self) -> bool {
@@ -103,6 +111,13 @@ pub(super) fn id_maps(mappings: &[LinuxIdMapping]) -> Vec<IdMap> {
 pub fn lives_with_others(spec: &Spec) -> bool {
     let namespaces = spec.linux().as_ref().map_or(&[][..], |linux| list(linux.namespaces()));
     namespaces.iter().any(|ns| ns.typ() as u64 == NEWPID && path_of(ns).is_some())
+}
+
+/// A mount namespace that init may make itself, with the rights of the host's root.
+pub(super) fn has_new_mounts_of_its_own(spec: &Spec) -> bool {
+    let namespaces = spec.linux().as_ref().map_or(&[][..], |linux| list(linux.namespaces()));
+    let new = |ns: &LinuxNamespace| ns.typ() as u64 == NEWNS && path_of(ns).is_none();
+    namespaces.iter().any(new) && !namespaces.iter().any(|ns| ns.typ() as u64 == NEWUSER)
 }
 
 /// Of one that is joined.
@@ -166,6 +181,9 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
     let devices = linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty());
     let born_through = spaces.user() || spaces.joined.iter().any(|(ns, ..)| *ns == NEWPID);
     spaces.early = spaces.is_new(NEWNET) && !born_through && !devices;
+    // What shows the cgroups is taken from there as a whole.
+    let usual = host.cgroups.hierarchies.iter().all(|hierarchy| hierarchy.mount.starts_with(cgroup::ROOT));
+    spaces.kernels_mounts = host.kernels_mounts.clone().filter(|_| usual);
     Ok(spaces)
 }
 
@@ -206,7 +224,9 @@ pub(super) fn enter_early(draft: &mut Draft, spaces: &Namespaces) {
 /// Into the namespaces that must be there before the rest: all new ones come with the clone, but for
 /// the cgroup namespace (its root is where init is then) and time (entered on exec, Linux 6.2).
 pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces, host: &Host) -> Result<()> {
-    draft.plan.clone = spaces.new & !(NEWCGROUP | NEWTIME | if spaces.early { NEWNET } else { 0 });
+    let later = [(spaces.early, NEWNET), (spaces.kernels_mounts.is_some(), NEWNS)];
+    let later = later.into_iter().filter(|(is, _)| *is).fold(0, |all, (_, namespace)| all | namespace);
+    draft.plan.clone = spaces.new & !(NEWCGROUP | NEWTIME | later);
     let new_user = spaces.is_new(NEWUSER);
     let mut joined: Vec<_> = spaces.joined.iter().collect();
     let user = |ns: u64| ns == NEWUSER;
@@ -239,6 +259,13 @@ pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces, host: &Host) -> Resu
         draft.add("/linux/uidMappings", Step::BecomeNamespaceRoot);
     }
     Ok(())
+}
+
+/// The kernel's mount namespace, for init to copy.
+pub(super) fn kernels(draft: &mut Draft, path: &CStr) -> Slot {
+    let path = PathBuf::from(OsStr::from_bytes(path.to_bytes()));
+    let place = "/linux/namespaces".into();
+    draft.request(Request::Namespace { namespace: NEWNS, path, place, foreign: None })
 }
 
 /// After init is in its cgroup and session.

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The root: opened first, switched to last, and what may not be done in a user namespace.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Mount, Spec};
 
-use super::namespaces::Namespaces;
+use super::namespaces::{self, Namespaces};
 use super::{Draft, Options, Request, invalid};
 use crate::error::Result;
 use crate::host::Host;
-use crate::spec::c_string;
+use crate::spec::{c_string, list};
 use crate::step::{InRoot, Step};
 use crate::sys::mount::{ATTR_RDONLY, Attr, Depth};
 use crate::sys::process::{NEWNET, NEWUSER};
@@ -23,13 +23,18 @@ pub(super) struct World {
     pub(super) bundle: std::path::PathBuf,
     /// Devices cannot be made: the host's are bound.
     pub(super) bind_devices: bool,
-    /// Init may be unable to open what the caller can: the parent opens the sources of binds.
+    /// Init has a new user namespace, which the caller, who is root, gives its maps.
+    pub(super) maps_users: bool,
+    /// Init is unable to open what the caller can: the parent opens the sources of binds.
     pub(super) parent_opens: bool,
     /// The caller is root, if only of a user namespace.
     pub(super) privileged: bool,
     pub(super) selinux: bool,
     /// sysfs belongs to the network namespace; without one of its own a user namespace may not mount it.
     pub(super) bind_sysfs: bool,
+    /// The cgroups are among the mounts.
+    shows_cgroups: bool,
+    kernels_mounts: Option<CString>,
     no_pivot: bool,
     host_mounts: Vec<CString>,
     propagation: Propagation,
@@ -57,11 +62,17 @@ impl World {
             let what = "rootfsPropagation of [r]private is not safe without pivot_root";
             return Err(invalid("/linux/rootfsPropagation", what));
         }
+        let maps_users = spaces.is_new(NEWUSER) && host.privileged;
+        let kernels_mounts = spaces.kernels_mounts().map(CStr::to_owned);
+        let cgroups = |mount: &Mount| matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"));
         Ok(World {
             rootfs: c_string(options.rootfs, || "/root/path".into())?,
             bundle: options.bundle.to_path_buf(),
             bind_devices: spaces.user() || host.in_user_namespace,
-            parent_opens: spaces.is_new(NEWUSER) && host.privileged,
+            maps_users,
+            parent_opens: maps_users || kernels_mounts.is_some(),
+            shows_cgroups: list(spec.mounts()).iter().any(cgroups),
+            kernels_mounts,
             privileged: host.privileged,
             selinux: host.selinux,
             bind_sysfs: spaces.user() && !spaces.own(NEWNET),
@@ -90,9 +101,18 @@ fn propagation(spec: &Spec) -> Result<Propagation> {
     Ok(Propagation { flag, depth, named: true })
 }
 
+/// `shared` or `unbindable`: what happens to the mounts of the container happens to the host's.
+pub(super) fn keeps_peers(spec: &Spec) -> bool {
+    propagation(spec).is_ok_and(Propagation::keeps_peers)
+}
+
 /// The mount namespace is a copy of the caller's: first nothing may flow back, then the root
 /// becomes a mount of its own, which pivot_root asks for.
 pub(super) fn open(draft: &mut Draft, world: &World) -> Result<()> {
+    if let Some(path) = &world.kernels_mounts {
+        let slot = namespaces::kernels(draft, path);
+        draft.add("/linux/namespaces", Step::KernelsMounts { slot, cgroups: world.shows_cgroups });
+    }
     let Propagation { flag, .. } = world.propagation;
     let place = "/linux/rootfsPropagation";
     if world.propagation.keeps_peers() {

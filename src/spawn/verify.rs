@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::step::{CapPlan, Identity, Planned, Slot, Step};
 use crate::sys;
 use crate::sys::fs::{CWD, O_RDONLY, Stat, read_kernel_file};
-use crate::sys::process::{NEWNET, NEWTIME};
+use crate::sys::process::{NEWNET, NEWNS, NEWTIME};
 use mounts::Wanted;
 
 /// Its namespaces, its v1 cgroups, its mounts. `absent`: so many paths that were to be covered are not there.
@@ -33,6 +33,7 @@ pub(super) fn surroundings(
         // Init has looked itself, before it set anything there.
         Step::NewNamespace(NEWNET) => true,
         Step::NewNamespace(namespace) => joined.left(*namespace),
+        Step::KernelsMounts { slot, .. } => joined.left(NEWNS) && !joined.to(NEWNS, *slot),
         _ => true,
     })?;
     // By the way into life: those of a container, its pid namespace among them.
@@ -101,7 +102,11 @@ impl Joined<'_> {
 
     /// A namespace of its own, for the process or for what it executes.
     fn left(&self, namespace: u64) -> bool {
-        let kind = if namespace == NEWTIME { "ns/time_for_children" } else { "ns/cgroup" };
+        let kind = match namespace {
+            NEWTIME => "ns/time_for_children",
+            NEWNS => "ns/mnt",
+            _ => "ns/cgroup",
+        };
         let own = sys::fs::statat(CWD, &proc(sys::process::getpid(), kind));
         !same(sys::fs::statat(CWD, &proc(self.pid, kind)), own).unwrap_or(false)
     }

@@ -341,13 +341,25 @@ pub fn mount_flags(fd: BorrowedFd<'_>) -> Result<u64> {
 /// Is a mount right there, and not only above? True where the kernel cannot tell (before Linux 5.8).
 pub fn is_mount_root(fd: BorrowedFd<'_>) -> Result<bool> {
     const MOUNT_ROOT: u64 = 0x2000;
+    let stat = statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_TYPE)?;
+    Ok((stat.stx_attributes | !stat.stx_attributes_mask) & MOUNT_ROOT != 0)
+}
+
+/// The number of the mount at `path`, which no other has or will have.
+///
+/// # Errors
+/// `ENOSYS` before Linux 6.8, too.
+pub fn mount_id(path: &CStr) -> Result<u64> {
+    const MNT_ID_UNIQUE: u32 = 0x4000;
+    let stat = statx(libc::AT_FDCWD, path, 0, MNT_ID_UNIQUE)?;
+    if stat.stx_mask & MNT_ID_UNIQUE == 0 { Err(Errno::ENOSYS) } else { Ok(stat.stx_mnt_id) }
+}
+
+fn statx(dir: i32, path: &CStr, flags: i32, mask: u32) -> Result<libc::statx> {
     // SAFETY: all zeroes is a valid statx, and the kernel overwrites it.
     let mut stat: libc::statx = unsafe { std::mem::zeroed() };
-    let (path, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
-    check_unit(unsafe {
-        libc::syscall(libc::SYS_statx, fd.as_raw_fd(), path, flags, libc::STATX_TYPE, &raw mut stat)
-    })?;
-    Ok((stat.stx_attributes | !stat.stx_attributes_mask) & MOUNT_ROOT != 0)
+    check_unit(unsafe { libc::syscall(libc::SYS_statx, dir, path.as_ptr(), flags, mask, &raw mut stat) })?;
+    Ok(stat)
 }
 
 /// May the calling process, by its effective ids, execute this file? (faccessat2(2), Linux 5.8)

@@ -95,6 +95,21 @@ pub fn clone_tree(dir: BorrowedFd<'_>, path: &CStr, depth: Depth) -> Result<Owne
         .map(own)
 }
 
+/// How many mounts there are in the mount namespace that a descriptor is open on (Linux 6.11).
+pub fn count(namespace: BorrowedFd<'_>) -> Result<u32> {
+    #[repr(C)]
+    struct MountNamespaceInfo {
+        size: u32,
+        mounts: u32,
+        id: u64,
+    }
+    const NS_MNT_GET_INFO: libc::c_ulong = 0x8010_b70a;
+    let mut info = MountNamespaceInfo { size: 16, mounts: 0, id: 0 };
+    // SAFETY: the kernel writes no more than the size that is part of the request's number.
+    check_unit(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_MNT_GET_INFO, &raw mut info) }.into())?;
+    Ok(info.mounts)
+}
+
 pub fn set_attr(mount: BorrowedFd<'_>, depth: Depth, attr: &Attr) -> Result<()> {
     mount_setattr(mount.as_raw_fd(), c"", libc::AT_EMPTY_PATH | depth.at(), attr)
 }

@@ -35,6 +35,7 @@ fn host() -> Host {
         in_user_namespace: false,
         privileged: true,
         kernel_mounts: Vec::new(),
+        kernels_mounts: None,
         cgroups: Cgroups { version: Version::Hybrid, hierarchies, available: Vec::new() },
     }
 }

@@ -190,6 +190,13 @@ fn roots() -> Vec<(&'static str, Case)> {
         ("idmap", id_mapped(Case::small())),
         ("idmap-userns", id_mapped(Case::small().userns())),
         ("idmap-joined-user", id_mapped(Case::small().joined("user"))),
+        ("crowd", {
+            let crowded = |host: &mut Host| host.kernels_mounts = Some(c"/proc/25/ns/mnt".into());
+            let bind = json!({ "destination": "/etc/hosts", "source": "hosts", "options": ["bind", "ro"] });
+            let cgroup = json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "options": ["ro"] });
+            let case = Case::small().namespace("network").set("/mounts/-", bind).set("/mounts/-", cgroup);
+            case.set("/linux/maskedPaths", json!(["/proc/kcore"])).on(crowded)
+        }),
         ("readonly", {
             let paths = json!(["/proc/sys", "/proc/sys", "/proc/../sys"]);
             let case = Case::small().set("/root/readonly", json!(true));

@@ -2,6 +2,7 @@
 //! Plans for hosts that are written down here: no root, no /proc, no clock.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod crowd;
 mod goldens;
 mod mounts;
 mod refusals;
@@ -117,6 +118,7 @@ fn host(cgroups: Cgroups) -> Host {
         in_user_namespace: false,
         privileged: true,
         kernel_mounts: Vec::new(),
+        kernels_mounts: None,
         cgroups,
     }
 }
