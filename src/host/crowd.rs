@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::sys;
 use crate::sys::fs::{CWD, O_RDONLY, read_kernel_file};
-use crate::sys::mount::{self, Depth};
+use crate::sys::mount::{self, Attr, Depth};
 
 /// Below, to find the thread costs more than is gained.
 const CROWD: u32 = 500;
@@ -26,8 +26,10 @@ pub(super) fn kernels_namespace() -> Option<CString> {
     if mounts(&open("/proc/self/ns/mnt")?) < CROWD || contents("/proc/2/comm")? != b"kthreadd\n" {
         return None;
     }
-    // What init finds its binds in has to be opened for it: that takes the same kernel, and no filter around us.
-    mount::clone_tree(CWD, c"/proc/self", Depth::One).ok()?;
+    // What init binds is opened and made ready for it by calls that an old filter around us may not know.
+    let slave = Attr { propagation: libc::MS_SLAVE, ..Attr::default() };
+    let tree = mount::clone_tree(CWD, c"/proc/self", Depth::One).ok()?;
+    mount::set_attr(tree.as_fd(), Depth::One, &slave).ok()?;
     let pid = (3..LAST).find(|pid| is_kdevtmpfs(*pid))?;
     let path = format!("/proc/{pid}/ns/mnt");
     let its = mounts(&open(&path)?);

@@ -48,7 +48,7 @@ impl Init<'_> {
     }
 
     /// What the host's paths lead to is out of sight then: its cgroups come along, over the devtmpfs that is "/" there, and
-    /// /dev/null is found in that.
+    /// /dev/null is found in that. The step that follows makes slaves of them all.
     pub(super) fn copy_kernels_mounts(&mut self, kernels: Slot, cgroups: bool) -> Done {
         let cgroups = if cgroups { Some(mount::clone_tree(CWD, CGROUPS, Depth::Tree)?) } else { None };
         sys::process::setns(self.fd(kernels), NEWNS)?;
@@ -60,7 +60,6 @@ impl Init<'_> {
         if let Some(cgroups) = &cgroups {
             let slash = Brief::from(fs::open(c"/", O_PATH | O_DIRECTORY)?);
             mount::move_mount(cgroups.as_fd(), slash.as_fd())?;
-            mounts::leave_peers(cgroups.as_fd())?;
         }
         self.cgroups = cgroups;
         Ok(())

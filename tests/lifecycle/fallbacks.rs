@@ -65,7 +65,10 @@ fn look(syscalls: &[c_long], container: Container) -> String {
     let out = finish(without(syscalls, c.on("run", &[]))).ok().stdout();
     let (table, rest) = out.split_once("----\n").unwrap();
     let mut groups = Vec::new();
-    let lines = mounts(table).map(|m| {
+    // What the parent has opened was made before what init makes.
+    let mut table: Vec<_> = mounts(table).collect();
+    table.sort_by(|one, other| one.at.cmp(&other.at));
+    let lines = table.into_iter().map(|m| {
         let propagation = m.propagation.iter().map(|group| {
             let Some((kind, number)) = group.split_once(':') else { return group.clone() };
             let known = groups.iter().position(|known| known == number);

@@ -12,6 +12,7 @@ mod cli;
 mod concurrency;
 mod create;
 mod created;
+mod crowd;
 mod delete;
 mod devices;
 mod error_words;

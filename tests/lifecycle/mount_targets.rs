@@ -98,3 +98,37 @@ fn proc_on_a_link_says_what_it_needs() {
         c.run(&[]).fails(1, "must be mounted on ordinary directory");
     }
 }
+
+/// Binds for a user namespace are opened before anything is mounted; what is on top is that all the same.
+#[test]
+fn one_mount_over_another() {
+    let tmpfs = |options: &[&str]| json!({ "destination": "/data", "type": "tmpfs", "source": "tmpfs", "options": options });
+    for in_user_namespace in [false, true] {
+        let c = || {
+            let c = Container::new()
+                .sh("cat /data/source 2>/dev/null; touch /data/x 2>/dev/null && echo writable");
+            let c = if in_user_namespace { c.userns() } else { c };
+            file(&c);
+            c
+        };
+        let bind = |c: Container, flag| {
+            let dir = c.bundle().to_owned();
+            c.bind(&dir, "/data", &["bind", flag])
+        };
+        assert_eq!(
+            bind(c().mount(tmpfs(&["mode=777"])), "ro").run(&[]).stdout(),
+            "of the host\n",
+            "{in_user_namespace}"
+        );
+        assert_eq!(
+            bind(c(), "ro").mount(tmpfs(&["mode=777"])).run(&[]).stdout(),
+            "writable\n",
+            "{in_user_namespace}"
+        );
+        assert_eq!(
+            bind(c(), "rw").mount(tmpfs(&["ro"])).run(&[]).code(1).stdout(),
+            "",
+            "{in_user_namespace}"
+        );
+    }
+}

@@ -48,20 +48,32 @@ struct Mount<'p> {
     perhaps: usize,
     flags: u64,
     peers: Peers,
-    seen: usize,
-    /// The topmost.
+    seen: Vec<Seen>,
+}
+
+/// A line of mountinfo.
+struct Seen {
+    id: u64,
+    parent: u64,
     good: bool,
 }
 
 impl Mount<'_> {
     fn missing(&self) -> usize {
-        (self.sure + self.perhaps).saturating_sub(self.seen)
+        (self.sure + self.perhaps).saturating_sub(self.seen.len())
+    }
+
+    /// The topmost has no other on it. Lines come in the order in which mounts were made, which is not that in which
+    /// they were attached: the parent may have made a bind before. Where what is above covers some, the last counts.
+    fn good(&self) -> bool {
+        let is_top = |one: &&Seen| self.seen.iter().all(|other| other.parent != one.id);
+        self.seen.iter().rev().find(is_top).is_some_and(|top| top.good)
     }
 
     /// `absent`: that accounts for all that are missing.
     fn is_there(&self, absent: bool) -> bool {
-        let left_out = absent && self.seen == 0 && self.sure == 0 && self.perhaps > 0;
-        left_out || (self.missing() == 0 && self.good)
+        let left_out = absent && self.seen.is_empty() && self.sure == 0 && self.perhaps > 0;
+        left_out || (self.missing() == 0 && self.good())
     }
 }
 
@@ -121,7 +133,7 @@ impl<'p> Wanted<'p> {
 
     fn on(&mut self, path: &InRoot, planned: &'p Planned) -> &mut Mount<'p> {
         let path = if path.0.as_bytes() == b"." { b"" } else { path.0.as_bytes() };
-        let none = Mount { planned, sure: 0, perhaps: 0, flags: 0, peers: &[], seen: 0, good: false };
+        let none = Mount { planned, sure: 0, perhaps: 0, flags: 0, peers: &[], seen: Vec::new() };
         let mount = self.0.entry([b"/", path].concat()).or_insert(none);
         mount.planned = planned;
         mount
@@ -169,9 +181,12 @@ impl<'p> Wanted<'p> {
         self.all_absent(absent) && self.0.values().all(|mount| mount.is_there(true))
     }
 
-    /// A line of proc_pid_mountinfo(5); a later one of the same place is on top of the earlier.
+    /// A line of proc_pid_mountinfo(5).
     fn see(&mut self, line: &[u8]) {
-        let mut words = line.split(|byte| *byte == b' ').skip(4);
+        let mut words = line.split(|byte| *byte == b' ');
+        let mut number = || std::str::from_utf8(words.next()?).ok()?.parse().ok();
+        let (Some(id), Some(parent)) = (number(), number()) else { return };
+        let mut words = words.skip(2);
         let (Some(at), Some(options)) = (words.next(), words.next()) else { return };
         let Some(mount) = self.0.get_mut(&unescape(at)) else { return };
         let set = |option: &[u8]| FLAGS.iter().find(|(name, _)| *name == option).map_or(0, |(_, flag)| *flag);
@@ -179,8 +194,8 @@ impl<'p> Wanted<'p> {
         let all = FLAGS.iter().fold(0, |all, (_, flag)| all | flag);
         let mut groups = words.take_while(|word| *word != b"-");
         let peer = groups.any(|group| mount.peers.iter().any(|peers| group.starts_with(peers)));
-        mount.seen += 1;
-        mount.good = mount.flags & all & !flags == 0 && !peer;
+        let good = mount.flags & all & !flags == 0 && !peer;
+        mount.seen.push(Seen { id, parent, good });
     }
 
     /// Each that is not under its name.
@@ -199,7 +214,7 @@ fn below(dir: &InRoot, name: &CStr) -> InRoot {
 
 /// Where nobody can look, as an ordinary user at times, nothing is known against it.
 fn holds(root: Option<&OwnedFd>, at: &[u8], mount: &Mount<'_>) -> bool {
-    if mount.seen > 0 && mount.missing() == 0 {
+    if !mount.seen.is_empty() && mount.missing() == 0 {
         // Under its name, and not as it should be; or under another mount of that name.
         return false;
     }
@@ -211,7 +226,7 @@ fn holds(root: Option<&OwnedFd>, at: &[u8], mount: &Mount<'_>) -> bool {
             flags && (alone || sys::fs::is_mount_root(found.as_fd()).unwrap_or(true))
         }
         // Hidden by a later mount, or nothing to cover.
-        Err(Errno::ENOENT | Errno::ENOTDIR) => mount.seen >= mount.sure,
+        Err(Errno::ENOENT | Errno::ENOTDIR) => mount.seen.len() >= mount.sure,
         Err(_) => true,
     }
 }
