@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Builds init's program, which is put into tare's; links the release binary without unwind tables, as what is mapped
-//! counts as memory.
+//! Builds init's program, which is put into tare's; links the release binary without unwind tables, and with what is called
+//! at every start side by side, as what is mapped counts as memory.
 
 #![allow(clippy::disallowed_methods, reason = "no container is near")]
 
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 
 fn main() {
-    println!("cargo::rerun-if-changed=src/link.ld");
-    for source in ["init", "src/init", "src/sys", "src/channel.rs", "src/step.rs", "src/work.rs"] {
+    for source in ["src/link.ld", "src/order.ld", "init", "src/init", "src/sys", "src/channel.rs", "src/step.rs", "src/work.rs"] {
         println!("cargo::rerun-if-changed={source}");
     }
     init(Path::new(&std::env::var_os("OUT_DIR").expect("cargo sets it")));
     if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
-        let script = absolute("src/link.ld").expect("a current directory");
-        println!("cargo::rustc-link-arg-bin=tare=-Wl,--no-eh-frame-hdr,-T,{}", script.display());
+        let script = |name: &str| absolute(name).expect("a current directory").display().to_string();
+        let (link, order) = (script("src/link.ld"), script("src/order.ld"));
+        println!("cargo::rustc-link-arg-bin=tare=-Wl,--no-eh-frame-hdr,-T,{link},-T,{order}");
     }
 }
 
