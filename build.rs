@@ -8,7 +8,16 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 
 fn main() {
-    for source in ["src/link.ld", "src/order.ld", "init", "src/init", "src/sys", "src/channel.rs", "src/step.rs", "src/work.rs"] {
+    for source in [
+        "src/link.ld",
+        "src/order.ld",
+        "init",
+        "src/init",
+        "src/sys",
+        "src/channel.rs",
+        "src/step.rs",
+        "src/work.rs",
+    ] {
         println!("cargo::rerun-if-changed={source}");
     }
     init(Path::new(&std::env::var_os("OUT_DIR").expect("cargo sets it")));
