@@ -30,7 +30,7 @@ def table(tool, everyone, directory, config):
 
     for title, cells in _grown("mounts on the host", HOST_MOUNTS, everyone, tool, lambda n: _host_mounts(directory, n)):
         row(title, cells)
-    for title, cells in _grown("containers running", CONTAINERS, peers, tool, lambda n: _containers(peers, n)):
+    for title, cells in _grown("containers running", CONTAINERS, everyone, tool, lambda n: _containers(peers, n)):
         row(title, cells)
     for title, cells in _grown("more mounts in the config", CONFIG_MOUNTS, peers, tool, lambda n: _config(directory, config, n)):
         row(title, cells)
@@ -71,10 +71,11 @@ def _host_mounts(directory, count):
 
 @contextlib.contextmanager
 def _containers(peers, count):
+    """So many in all, of each runtime as many."""
     made = []
     try:
         for runtime in peers:
-            for number in range(count):
+            for number in range(round(count / len(peers))):
                 runtime.start(f"n{number}")
                 made.append((runtime, f"n{number}"))
         yield
