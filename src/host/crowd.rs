@@ -26,7 +26,9 @@ pub(super) fn kernels_namespace() -> Option<CString> {
     if mounts(&open("/proc/self/ns/mnt")?) < CROWD || contents("/proc/2/comm")? != b"kthreadd\n" {
         return None;
     }
-    // What init binds is opened and made ready for it by calls that an old filter around us may not know.
+    // An old filter around us may not know the calls by which init tells the namespaces apart, and what it binds is
+    // opened and made ready for it.
+    sys::fs::mount_id(c"/").ok()?;
     let slave = Attr { propagation: libc::MS_SLAVE, ..Attr::default() };
     let tree = mount::clone_tree(CWD, c"/proc/self", Depth::One).ok()?;
     mount::set_attr(tree.as_fd(), Depth::One, &slave).ok()?;

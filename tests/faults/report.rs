@@ -61,7 +61,10 @@ impl Report {
         // Of a hierarchy that somebody mounts meanwhile every process is in the root.
         let is_root = |line: &&str| line.ends_with(":/") && !line.contains('\t');
         let process = process.lines().filter(is_kept).filter(|l| !is_root(l)).map(str::to_owned);
-        Some(Self(process.chain(mounts.lines().map(mount)).chain(rest).collect()))
+        // In the order in which they were made, which is not that in which they were attached.
+        let mut mounts: Vec<_> = mounts.lines().map(mount).collect();
+        mounts.sort();
+        Some(Self(process.chain(mounts).chain(rest).collect()))
     }
 
     /// What the other has and this has not, and the other way round.
