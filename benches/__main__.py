@@ -69,6 +69,7 @@ def main():
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(machine.work_directory())
         stack.enter_context(machine.whole_v1())
+        stack.enter_context(machine.states(directory))
         tool = machine.compile("stopwatch.c", directory / "stopwatch")
         everyone = runtimes.candidates(os.environ, directory)
         config = runtimes.bundles(directory, everyone)

@@ -26,6 +26,18 @@ def work_directory():
 
 
 @contextlib.contextmanager
+def states(directory):
+    """Where the runtimes keep what they know of their containers: a tmpfs, as /run is wherever systemd is."""
+    path = directory / "state"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tare-bench", path], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True)
+
+
+@contextlib.contextmanager
 def whole_v1():
     """crun refuses a hybrid machine with a controller left in the unified hierarchy ("hybrid mode not supported").
 

@@ -31,7 +31,7 @@ class Runtime:
 
     def __init__(self, name, path, bundles):
         self.name, self.path, self.bundles = name, path, bundles
-        self.root = bundles / f"state-{self.name}"
+        self.root = bundles / "state" / self.name
         self.id = f"tare-bench-{os.getpid()}-{self.name}"
 
     operations = tuple(OPERATIONS)
