@@ -3,12 +3,10 @@
 
 use oci_spec::runtime::Mount;
 
-use super::namespaces::{check_maps, id_maps};
 use super::options::Parsed;
 use super::rootfs::World;
 use super::{Draft, IdMaps, Request, invalid};
 use crate::error::Result;
-use crate::spec::list;
 use crate::step::{IdMapped, Slot};
 use crate::sys::mount::Depth;
 use crate::sys::process::NEWUSER;
@@ -21,7 +19,7 @@ pub(super) fn add(
     parsed: &Parsed,
     world: &World,
 ) -> Result<Option<IdMapped>> {
-    let own = IdMaps { uids: id_maps(list(mount.uid_mappings())), gids: id_maps(list(mount.gid_mappings())) };
+    let own = IdMaps::of(mount.uid_mappings(), mount.gid_mappings());
     let mapped = !own.uids.is_empty() || !own.gids.is_empty();
     if !mapped && parsed.idmap.is_none() {
         return Ok(None);
@@ -48,8 +46,7 @@ fn own_maps(draft: &mut Draft, maps: IdMaps, place: &str) -> Result<Slot> {
     if maps.uids.is_empty() || maps.gids.is_empty() {
         return Err(invalid(place, "id-mapped mounts must have both uid and gid mappings specified"));
     }
-    check_maps(&format!("{place}/uidMappings"), &maps.uids)?;
-    check_maps(&format!("{place}/gidMappings"), &maps.gids)?;
+    maps.check(place)?;
     Ok(user_namespace(draft, maps, place))
 }
 

@@ -14,6 +14,7 @@ mod identity;
 mod idmap;
 mod labels;
 mod limits;
+mod maps;
 pub mod mounts;
 mod namespaces;
 mod netdev;
@@ -40,7 +41,8 @@ use crate::sys::process::Limit;
 
 pub use filter::Agent;
 pub use hooks::HookProgram;
-pub use namespaces::{IdMap, IdMaps, lives_with_others};
+pub use maps::{IdMap, IdMaps};
+pub use namespaces::lives_with_others;
 pub use netdev::{NetDevice, NetDevices};
 
 /// What to do, completely.

@@ -5,35 +5,15 @@ use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use oci_spec::runtime::{LinuxIdMapping, LinuxNamespace, Spec};
+use oci_spec::runtime::{LinuxNamespace, Spec};
 
+use super::maps::IdMaps;
 use super::{Draft, Request, invalid};
 use crate::error::Result;
 use crate::host::{Host, cgroup};
 use crate::spec::{c_string, list};
 use crate::step::{Slot, Step};
 use crate::sys::process::{NEWCGROUP, NEWIPC, NEWNET, NEWNS, NEWPID, NEWTIME, NEWUSER, NEWUTS};
-
-/// A range of ids, as a line of /proc/PID/uid_map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IdMap {
-    pub container: u32,
-    pub host: u32,
-    pub size: u32,
-}
-
-/// The maps of a new user namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IdMaps {
-    pub uids: Vec<IdMap>,
-    pub gids: Vec<IdMap>,
-}
-
-impl IdMap {
-    fn has(&self, id: u32) -> bool {
-        id >= self.container && u64::from(id) < u64::from(self.container) + u64::from(self.size)
-    }
-}
 
 /// The decision on all eight. A bit is a `CLONE_NEW*` flag.
 #[derive(Clone, Debug, Default)]
@@ -93,18 +73,10 @@ impl Namespaces {
 
 pub(super) fn of_container(spec: &Spec, namespaces: u64) -> Namespaces {
     let maps = spec.linux().as_ref().and_then(|linux| {
-        let maps =
-            IdMaps { uids: id_maps(list(linux.uid_mappings())), gids: id_maps(list(linux.gid_mappings())) };
+        let maps = IdMaps::of(linux.uid_mappings(), linux.gid_mappings());
         (namespaces & NEWUSER != 0 && !maps.uids.is_empty()).then_some(maps)
     });
     Namespaces { container: namespaces, maps, ..Namespaces::default() }
-}
-
-pub(super) fn id_maps(mappings: &[LinuxIdMapping]) -> Vec<IdMap> {
-    mappings
-        .iter()
-        .map(|m| IdMap { container: m.container_id(), host: m.host_id(), size: m.size() })
-        .collect()
 }
 
 /// Init comes into a pid namespace that other processes may live in already, and so do its hooks.
@@ -151,8 +123,7 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
         return Err(invalid("/linux/namespaces", "a container needs a mount namespace")
             .hint("add {\"type\": \"mount\"} to linux.namespaces"));
     }
-    let maps =
-        IdMaps { uids: id_maps(list(linux.uid_mappings())), gids: id_maps(list(linux.gid_mappings())) };
+    let maps = IdMaps::of(linux.uid_mappings(), linux.gid_mappings());
     let mapped = !maps.uids.is_empty() || !maps.gids.is_empty();
     if mapped && !spaces.user() {
         return Err(invalid(
@@ -166,8 +137,7 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
             "user namespaces enabled, but no uid or gid mappings found",
         ));
     }
-    check_maps("/linux/uidMappings", &maps.uids)?;
-    check_maps("/linux/gidMappings", &maps.gids)?;
+    maps.check("/linux")?;
     spaces.maps = mapped.then_some(maps);
     if linux.time_offsets().is_some() && !spaces.is_new(NEWTIME) {
         return Err(invalid(
@@ -191,27 +161,6 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
 pub(super) fn hang_on_the_kernel(spec: &Spec) -> bool {
     let linux = spec.linux().as_ref();
     linux.is_some_and(|linux| list(linux.namespaces()).iter().any(|ns| ns.typ() as u64 == NEWTIME))
-}
-
-pub(super) fn check_maps(place: &str, maps: &[IdMap]) -> Result<()> {
-    // kernel: UID_GID_MAP_MAX_EXTENTS, since Linux 4.15
-    const MOST: usize = 340;
-    if maps.len() > MOST {
-        return Err(invalid(place, format!("{} id mappings: the kernel takes {MOST} at most", maps.len())));
-    }
-    for (i, map) in maps.iter().enumerate() {
-        if map.size == 0 {
-            return Err(invalid(format!("{place}/{i}/size"), "an id mapping of size 0 maps nothing"));
-        }
-        // (uid_t)-1 is no id: the kernel refuses a range that reaches it.
-        if map.container.max(map.host).checked_add(map.size).is_none() {
-            return Err(invalid(
-                format!("{place}/{i}"),
-                "the id mapping goes beyond the last id, 4294967294",
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// First of all, while the parent makes cgroups: a new network namespace takes four fifths of a clone into all of them.
