@@ -16,8 +16,6 @@ use crate::sys::mount::{self, Attr, Depth};
 const CROWD: u32 = 500;
 /// Beside a devtmpfs an administrator may have put something there.
 const FEW: u32 = 16;
-/// It is one of the first threads, but for those of each CPU.
-const LAST: u32 = 4096;
 
 /// Where the kernel's namespace is to be opened. None on a host of few mounts; before Linux 6.11, which cannot say how
 /// many they are; and where that thread is not in sight, as from a container.
@@ -32,10 +30,18 @@ pub(super) fn kernels_namespace() -> Option<CString> {
     let slave = Attr { propagation: libc::MS_SLAVE, ..Attr::default() };
     let tree = mount::clone_tree(CWD, c"/proc/self", Depth::One).ok()?;
     mount::set_attr(tree.as_fd(), Depth::One, &slave).ok()?;
-    let pid = (3..LAST).find(|pid| is_kdevtmpfs(*pid))?;
+    let pid = find_kdevtmpfs()?;
     let path = format!("/proc/{pid}/ns/mnt");
     let its = mounts(&open(&path)?);
     if (1..=FEW).contains(&its) { CString::new(path).ok() } else { None }
+}
+
+/// Of the threads that the kernel makes as it comes up it is the next after those of each CPU: five to seven.
+fn find_kdevtmpfs() -> Option<u32> {
+    let present = contents("/sys/devices/system/cpu/present")?;
+    let last = std::str::from_utf8(&present).ok()?.trim().rsplit(['-', ',']).next()?.parse::<u32>().ok()?;
+    let likely = last.min(1 << 16) * 5;
+    (likely..likely * 2 + 200).chain(3..likely).find(|pid| is_kdevtmpfs(*pid))
 }
 
 /// Anybody may bear the name; but only the kernel makes threads of its own.
