@@ -7,6 +7,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use crate::sys;
 use crate::sys::fs::{CWD, O_RDONLY, read_kernel_file};
@@ -19,7 +20,7 @@ const FEW: u32 = 16;
 
 /// Where the kernel's namespace is to be opened. None on a host of few mounts; before Linux 6.11, which cannot say how
 /// many they are; and where that thread is not in sight, as from a container.
-pub(super) fn kernels_namespace() -> Option<CString> {
+pub(super) fn kernels_namespace() -> Option<PathBuf> {
     let mounts = |namespace: &OwnedFd| mount::count(namespace.as_fd()).unwrap_or(0);
     if mounts(&open("/proc/self/ns/mnt")?) < CROWD || contents("/proc/2/comm")? != b"kthreadd\n" {
         return None;
@@ -33,7 +34,7 @@ pub(super) fn kernels_namespace() -> Option<CString> {
     let pid = find_kdevtmpfs()?;
     let path = format!("/proc/{pid}/ns/mnt");
     let its = mounts(&open(&path)?);
-    if (1..=FEW).contains(&its) { CString::new(path).ok() } else { None }
+    if (1..=FEW).contains(&its) { Some(path.into()) } else { None }
 }
 
 /// Of the threads that the kernel makes as it comes up it is the next after those of each CPU: five to seven.

@@ -12,6 +12,7 @@ pub mod user;
 
 use std::ffi::CString;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use crate::error::{Result, While};
 use crate::sys;
@@ -30,8 +31,8 @@ pub struct Host {
     pub privileged: bool,
     /// Where procfs and sysfs are mounted; only read for --no-pivot.
     pub kernel_mounts: Vec<CString>,
-    /// On a host of very many mounts: the mount namespace to start from instead of a copy; only looked up where asked for.
-    pub kernels_mounts: Option<CString>,
+    /// On a host of very many mounts: the mount namespace to start from instead of a copy; only looked for where asked.
+    pub kdevtmpfs: Option<PathBuf>,
     pub cgroups: cgroup::Cgroups,
 }
 
@@ -57,7 +58,7 @@ impl Host {
             in_user_namespace,
             privileged,
             kernel_mounts: if questions.no_pivot { mounts_of(&["proc", "sysfs"])? } else { Vec::new() },
-            kernels_mounts: if crowd { crowd::kernels_namespace() } else { None },
+            kdevtmpfs: if crowd { crowd::kernels_namespace() } else { None },
             cgroups: cgroup::read()?,
         })
     }

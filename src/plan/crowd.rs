@@ -19,29 +19,29 @@ use crate::spec::list;
 const MOST_BINDS: usize = 100;
 
 pub(super) fn can_be_left(spec: &Spec, no_pivot: bool) -> bool {
-    let mounts = list(spec.mounts());
     !no_pivot
         && has_new_mounts_of_its_own(spec)
         && !rootfs::keeps_peers(spec)
         && !spec.hooks().as_ref().is_some_and(see_the_hosts_mounts)
         // Labels of mounts are set by a path in the host's procfs.
         && !labels::are_asked_for(spec)
-        && mounts.iter().all(is_made_without_paths)
-        && mounts.iter().filter(|mount| parse(mount).bind.is_some()).count() <= MOST_BINDS
+        && mounts_need_no_path(list(spec.mounts()))
 }
 
 /// Hooks that run while init waits may enter its mount namespace, and look for the root where it is on the host, as that
 /// of NVIDIA does.
 fn see_the_hosts_mounts(hooks: &Hooks) -> bool {
-    #[allow(deprecated)]
     let early = [hooks.prestart(), hooks.create_runtime(), hooks.create_container()];
     early.into_iter().any(|hooks| !list(hooks).is_empty())
 }
 
 /// Options of a filesystem (overlay's lowerdir) and its device are paths; below /proc a path may mean init itself.
-fn is_made_without_paths(mount: &Mount) -> bool {
-    if parse(mount).bind.is_some() {
-        return mount.source().as_deref().is_none_or(|source| !source.starts_with(Path::new("/proc")));
-    }
-    is_virtual(mount.typ().as_deref().unwrap_or_default())
+fn mounts_need_no_path(mounts: &[Mount]) -> bool {
+    let (binds, made): (Vec<_>, Vec<_>) = mounts.iter().partition(|mount| parse(mount).bind.is_some());
+    let of_init = |mount: &&Mount| {
+        mount.source().as_deref().is_some_and(|source| source.starts_with(Path::new("/proc")))
+    };
+    binds.len() <= MOST_BINDS
+        && !binds.iter().any(of_init)
+        && made.iter().all(|mount| is_virtual(mount.typ().as_deref().unwrap_or_default()))
 }

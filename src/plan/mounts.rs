@@ -108,15 +108,11 @@ fn bind(
     // What earlier mounts have put into the root only init sees.
     let at = || format!("{place}/source");
     let mut inside = None;
-    // To map ids is a right over the filesystem, which init has lost in a user namespace.
     let source = if let Some(path) = world.below_root(&source) {
         inside = idmap;
         Source::InRoot(in_root(path, at)?)
-    } else if world.parent_opens || idmap.is_some() {
-        let path = c_string(source, at)?;
-        Source::Opened(draft.request(Request::Tree { path, depth, idmap, place: place.to_owned() }))
     } else {
-        Source::Path(c_string(source, at)?)
+        of_host(draft, c_string(source, at)?, depth, idmap, place, world)
     };
     let Parsed { attr, tree_attr, .. } = parsed;
     // Without one asked for, a bind mount is private: nothing of the container flows to the host.
@@ -138,6 +134,22 @@ fn bind(
         }),
     );
     Ok(())
+}
+
+/// A path of the host. To map ids is a right over the filesystem, which init has lost in a user namespace.
+fn of_host(
+    draft: &mut Draft,
+    path: CString,
+    depth: Depth,
+    idmap: Option<IdMapped>,
+    place: &str,
+    world: &World,
+) -> Source {
+    if world.parent_opens || idmap.is_some() {
+        Source::Opened(draft.request(Request::Tree { path, depth, idmap, place: place.to_owned() }))
+    } else {
+        Source::Path(path)
+    }
 }
 
 /// As with mount(8): no flag at all leaves a mount as its source is; any flag, and those that are not named
@@ -257,13 +269,7 @@ fn cgroups(
 /// systemd's notification socket, where the process finds it by NOTIFY_SOCKET.
 pub(super) fn add_notify(draft: &mut Draft, options: &Options<'_>, world: &World) -> Result<()> {
     let Some(dir) = &options.notify_dir else { return Ok(()) };
-    let path = c_string(dir, String::new)?;
-    let source = if world.parent_opens {
-        let request = Request::Tree { path, depth: Depth::Tree, idmap: None, place: String::new() };
-        Source::Opened(draft.request(request))
-    } else {
-        Source::Path(path)
-    };
+    let source = of_host(draft, c_string(dir, String::new)?, Depth::Tree, None, "", world);
     draft.add(
         "",
         Step::Bind(BindMount {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which namespaces are new, joined or the caller's; id maps; time offsets; the names in uts.
 
-use std::ffi::{CStr, CString, OsStr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxNamespace, Spec};
 
@@ -12,7 +10,7 @@ use super::{Draft, Request, invalid};
 use crate::error::Result;
 use crate::host::{Host, cgroup};
 use crate::spec::{c_string, list};
-use crate::step::{Slot, Step};
+use crate::step::Step;
 use crate::sys::process::{NEWCGROUP, NEWIPC, NEWNET, NEWNS, NEWPID, NEWTIME, NEWUSER, NEWUTS};
 
 /// The decision on all eight. A bit is a `CLONE_NEW*` flag.
@@ -27,7 +25,7 @@ pub(super) struct Namespaces {
     /// init is born through others' namespaces, and where the parent moves devices into it.
     early: bool,
     /// Instead of the caller's, init's mounts are copied from those (`host::crowd`).
-    kernels_mounts: Option<CString>,
+    kdevtmpfs: Option<PathBuf>,
 }
 
 impl Namespaces {
@@ -44,8 +42,8 @@ impl Namespaces {
         self.all() & namespace != 0
     }
 
-    pub(super) fn kernels_mounts(&self) -> Option<&CStr> {
-        self.kernels_mounts.as_deref()
+    pub(super) fn kdevtmpfs(&self) -> Option<&PathBuf> {
+        self.kdevtmpfs.as_ref()
     }
 
     pub(super) fn user(&self) -> bool {
@@ -79,17 +77,19 @@ pub(super) fn of_container(spec: &Spec, namespaces: u64) -> Namespaces {
     Namespaces { container: namespaces, maps, ..Namespaces::default() }
 }
 
+fn listed(spec: &Spec) -> &[LinuxNamespace] {
+    spec.linux().as_ref().map_or(&[], |linux| list(linux.namespaces()))
+}
+
 /// Init comes into a pid namespace that other processes may live in already, and so do its hooks.
 pub fn lives_with_others(spec: &Spec) -> bool {
-    let namespaces = spec.linux().as_ref().map_or(&[][..], |linux| list(linux.namespaces()));
-    namespaces.iter().any(|ns| ns.typ() as u64 == NEWPID && path_of(ns).is_some())
+    listed(spec).iter().any(|ns| ns.typ() as u64 == NEWPID && path_of(ns).is_some())
 }
 
 /// A mount namespace that init may make itself, with the rights of the host's root.
 pub(super) fn has_new_mounts_of_its_own(spec: &Spec) -> bool {
-    let namespaces = spec.linux().as_ref().map_or(&[][..], |linux| list(linux.namespaces()));
     let new = |ns: &LinuxNamespace| ns.typ() as u64 == NEWNS && path_of(ns).is_none();
-    namespaces.iter().any(new) && !namespaces.iter().any(|ns| ns.typ() as u64 == NEWUSER)
+    listed(spec).iter().any(new) && !listed(spec).iter().any(|ns| ns.typ() as u64 == NEWUSER)
 }
 
 /// Of one that is joined.
@@ -152,15 +152,18 @@ pub(super) fn decide(spec: &Spec, host: &Host) -> Result<Namespaces> {
     let born_through = spaces.user() || spaces.joined.iter().any(|(ns, ..)| *ns == NEWPID);
     spaces.early = spaces.is_new(NEWNET) && !born_through && !devices;
     // What shows the cgroups is taken from there as a whole.
-    let usual = host.cgroups.hierarchies.iter().all(|hierarchy| hierarchy.mount.starts_with(cgroup::ROOT));
-    spaces.kernels_mounts = host.kernels_mounts.clone().filter(|_| usual);
+    let usual = host
+        .cgroups
+        .hierarchies
+        .iter()
+        .all(|hierarchy| Path::new(&hierarchy.mount).starts_with(cgroup::ROOT));
+    spaces.kdevtmpfs = host.kdevtmpfs.clone().filter(|_| usual);
     Ok(spaces)
 }
 
 /// What it takes differs from kernel to kernel.
 pub(super) fn hang_on_the_kernel(spec: &Spec) -> bool {
-    let linux = spec.linux().as_ref();
-    linux.is_some_and(|linux| list(linux.namespaces()).iter().any(|ns| ns.typ() as u64 == NEWTIME))
+    listed(spec).iter().any(|ns| ns.typ() as u64 == NEWTIME)
 }
 
 /// First of all, while the parent makes cgroups: a new network namespace takes four fifths of a clone into all of them.
@@ -173,9 +176,9 @@ pub(super) fn enter_early(draft: &mut Draft, spaces: &Namespaces) {
 /// Into the namespaces that must be there before the rest: all new ones come with the clone, but for
 /// the cgroup namespace (its root is where init is then) and time (entered on exec, Linux 6.2).
 pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces, host: &Host) -> Result<()> {
-    let later = [(spaces.early, NEWNET), (spaces.kernels_mounts.is_some(), NEWNS)];
-    let later = later.into_iter().filter(|(is, _)| *is).fold(0, |all, (_, namespace)| all | namespace);
-    draft.plan.clone = spaces.new & !(NEWCGROUP | NEWTIME | later);
+    let network = if spaces.early { NEWNET } else { 0 };
+    let mounts = if spaces.kdevtmpfs.is_some() { NEWNS } else { 0 };
+    draft.plan.clone = spaces.new & !(NEWCGROUP | NEWTIME | network | mounts);
     let new_user = spaces.is_new(NEWUSER);
     let mut joined: Vec<_> = spaces.joined.iter().collect();
     let user = |ns: u64| ns == NEWUSER;
@@ -208,13 +211,6 @@ pub(super) fn enter(draft: &mut Draft, spaces: &Namespaces, host: &Host) -> Resu
         draft.add("/linux/uidMappings", Step::BecomeNamespaceRoot);
     }
     Ok(())
-}
-
-/// The kernel's mount namespace, for init to copy.
-pub(super) fn kernels(draft: &mut Draft, path: &CStr) -> Slot {
-    let path = PathBuf::from(OsStr::from_bytes(path.to_bytes()));
-    let place = "/linux/namespaces".into();
-    draft.request(Request::Namespace { namespace: NEWNS, path, place, foreign: None })
 }
 
 /// After init is in its cgroup and session.

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The root: opened first, switched to last, and what may not be done in a user namespace.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Mount, Spec};
 
-use super::namespaces::{self, Namespaces};
+use super::namespaces::Namespaces;
 use super::{Draft, Options, Request, invalid};
 use crate::error::Result;
 use crate::host::Host;
 use crate::spec::{c_string, list};
 use crate::step::{InRoot, Step};
 use crate::sys::mount::{ATTR_RDONLY, Attr, Depth};
-use crate::sys::process::{NEWNET, NEWUSER};
+use crate::sys::process::{NEWNET, NEWNS, NEWUSER};
 
 /// What every subject of the root filesystem needs to know.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) rootfs: CString,
-    pub(super) bundle: std::path::PathBuf,
+    pub(super) bundle: PathBuf,
     /// Devices cannot be made: the host's are bound.
     pub(super) bind_devices: bool,
     /// Init has a new user namespace, which the caller, who is root, gives its maps.
@@ -34,7 +34,7 @@ pub(super) struct World {
     pub(super) bind_sysfs: bool,
     /// The cgroups are among the mounts.
     shows_cgroups: bool,
-    kernels_mounts: Option<CString>,
+    kdevtmpfs: Option<PathBuf>,
     no_pivot: bool,
     host_mounts: Vec<CString>,
     propagation: Propagation,
@@ -63,16 +63,16 @@ impl World {
             return Err(invalid("/linux/rootfsPropagation", what));
         }
         let maps_users = spaces.is_new(NEWUSER) && host.privileged;
-        let kernels_mounts = spaces.kernels_mounts().map(CStr::to_owned);
+        let kdevtmpfs = spaces.kdevtmpfs().cloned();
         let cgroups = |mount: &Mount| matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"));
         Ok(World {
             rootfs: c_string(options.rootfs, || "/root/path".into())?,
             bundle: options.bundle.to_path_buf(),
             bind_devices: spaces.user() || host.in_user_namespace,
             maps_users,
-            parent_opens: maps_users || kernels_mounts.is_some(),
+            parent_opens: maps_users || kdevtmpfs.is_some(),
             shows_cgroups: list(spec.mounts()).iter().any(cgroups),
-            kernels_mounts,
+            kdevtmpfs,
             privileged: host.privileged,
             selinux: host.selinux,
             bind_sysfs: spaces.user() && !spaces.own(NEWNET),
@@ -109,9 +109,11 @@ pub(super) fn keeps_peers(spec: &Spec) -> bool {
 /// The mount namespace is a copy of the caller's: first nothing may flow back, then the root
 /// becomes a mount of its own, which pivot_root asks for.
 pub(super) fn open(draft: &mut Draft, world: &World) -> Result<()> {
-    if let Some(path) = &world.kernels_mounts {
-        let slot = namespaces::kernels(draft, path);
-        draft.add("/linux/namespaces", Step::KernelsMounts { slot, cgroups: world.shows_cgroups });
+    if let Some(path) = &world.kdevtmpfs {
+        let place = "/linux/namespaces";
+        let (path, at) = (path.clone(), place.to_owned());
+        let slot = draft.request(Request::Namespace { namespace: NEWNS, path, place: at, foreign: None });
+        draft.add(place, Step::KernelsMounts { slot, cgroups: world.shows_cgroups });
     }
     let Propagation { flag, .. } = world.propagation;
     let place = "/linux/rootfsPropagation";

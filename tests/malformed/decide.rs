@@ -35,7 +35,7 @@ fn host() -> Host {
         in_user_namespace: false,
         privileged: true,
         kernel_mounts: Vec::new(),
-        kernels_mounts: None,
+        kdevtmpfs: None,
         cgroups: Cgroups { version: Version::Hybrid, hierarchies, available: Vec::new() },
     }
 }

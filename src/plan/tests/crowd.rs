@@ -53,7 +53,7 @@ fn what_has_may_not() {
 /// A hierarchy where nobody has it: what shows the cgroups could not be taken along.
 #[test]
 fn unusual_cgroups_keep_the_copy() {
-    let crowded = |host: &mut Host| host.kernels_mounts = Some(c"/proc/25/ns/mnt".into());
+    let crowded = |host: &mut Host| host.kdevtmpfs = Some("/proc/25/ns/mnt".into());
     let copies =
         |case: Case| !case.plan().unwrap().steps.iter().any(|p| matches!(p.step, Step::KernelsMounts { .. }));
     assert!(!copies(Case::new().on(crowded)));

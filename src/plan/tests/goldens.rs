@@ -191,7 +191,7 @@ fn roots() -> Vec<(&'static str, Case)> {
         ("idmap-userns", id_mapped(Case::small().userns())),
         ("idmap-joined-user", id_mapped(Case::small().joined("user"))),
         ("crowd", {
-            let crowded = |host: &mut Host| host.kernels_mounts = Some(c"/proc/25/ns/mnt".into());
+            let crowded = |host: &mut Host| host.kdevtmpfs = Some("/proc/25/ns/mnt".into());
             let bind = json!({ "destination": "/etc/hosts", "source": "hosts", "options": ["bind", "ro"] });
             let cgroup = json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "options": ["ro"] });
             let case = Case::small().namespace("network").set("/mounts/-", bind).set("/mounts/-", cgroup);

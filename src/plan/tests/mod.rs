@@ -118,7 +118,7 @@ fn host(cgroups: Cgroups) -> Host {
         in_user_namespace: false,
         privileged: true,
         kernel_mounts: Vec::new(),
-        kernels_mounts: None,
+        kdevtmpfs: None,
         cgroups,
     }
 }
